@@ -141,7 +141,7 @@ def test_links_of_readmes_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("sphinx") is None, reason="the docs group (sphinx, myst-parser, furo) is not installed"
+    importlib.util.find_spec("myst_nb") is None, reason="the docs group (sphinx, myst-nb, furo) is not installed"
 )
 @pytest.mark.parametrize("tags", [("-t", "quick"), pytest.param((), marks=pytest.mark.slow)], ids=["pages", "names too"])
 def test_the_manual_builds_without_a_warning(tmp_path: Path, tags: tuple[str, ...]) -> None:
