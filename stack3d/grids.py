@@ -112,17 +112,21 @@ def solid_share(stack: Stack, grid: Grid, layer: Layer) -> Floats:
 def planes_of(surface: Surface, stack: Stack, grid: Grid) -> list[Plane]:
     """The exposed planes of a surface on a grid."""
     slabs, every = stack.slabs[surface.layer], slice(None)
-    solid = [*solid_cells(stack, grid), np.zeros(grid.shape[1:], dtype=bool)]  # the last one also stands below the first
+
+    def solid(at: int) -> NDArray[np.bool_]:
+        layers = stack.layers[max(at, 0) : at + 1]
+        return solid_cells(stack, grid, layers)[0] if layers else np.zeros(grid.shape[1:], dtype=bool)
+
     cells = grid.cells_of(slabs)
     low, high = int(cells[0]), int(cells[-1]) + 1
     area = np.sum([np.outer(_overlap(grid.y, e.y0, e.y1), _overlap(grid.x, e.x0, e.x1)) for e in surface.extents], axis=0)
     if surface.side != "channels":
         level, own, other = (high, slabs.stop - 1, slabs.stop) if surface.side == "top" else (low, slabs.start, slabs.start - 1)
-        return [Plane((level, every, every), area * (solid[own] & ~solid[other]))]
+        return [Plane((level, every, every), area * (solid(own) & ~solid(other)))]
     bare = 1.0 if surface.pins is None else 1.0 - surface.pins.share
     planes = {
-        "floor": [Plane((low, every, every), bare * area * solid[slabs.start - 1])],
-        "ceiling": [Plane((high, every, every), bare * area * solid[slabs.stop])],
+        "floor": [Plane((low, every, every), bare * area * solid(slabs.start - 1))],
+        "ceiling": [Plane((high, every, every), bare * area * solid(slabs.stop))],
         "walls": [_walls(surface, grid, low, high)] if surface.pins is None else _sides(surface.pins, grid, low, high, area),
     }
     return [plane for part in surface.parts for plane in planes[part]]

@@ -40,6 +40,7 @@ def settle(
     above: Callable[[float], Floats | float] = lambda rate: 0.0,
     leaking: Floats | float = 1.0,
     upkeep: Upkeep | None = None,
+    near: Floats | None = None,
 ) -> Heat:
     """Solve for temperature, leakage and what the cells conduct at that temperature together.
 
@@ -60,6 +61,8 @@ def settle(
         Leakage of each tile's periphery, mean over a period, over that at its mean temperature. [-]
     upkeep : Upkeep or None
         Calibrations and trainings, mean per second.
+    near : ndarray of any shape, optional
+        Values of a field of this backend near the one sought, where its solver begins. [K]
 
     Raises
     ------
@@ -73,14 +76,15 @@ def settle(
     def activities_at(field: Floats) -> Activities:
         return tuple(chip.computer.activities(conductances_at(field)))
 
-    full = _fixed_point(chip, backend, activities_at, start, limits, write_power, leaking, asked, upkeep)
+    full = _fixed_point(chip, backend, activities_at, start, limits, write_power, leaking, asked, upkeep, near)
 
     def peak(state: Heat) -> float:
         return float((state.field + above(state.rate)).max())
 
     if limits.hottest is None or peak(full) <= limits.hottest:
         return full
-    idle = _fixed_point(chip, backend, activities_at, start, limits, write_power, leaking, 0.0, upkeep)
+    near = full.solution.field.values
+    idle = _fixed_point(chip, backend, activities_at, start, limits, write_power, leaking, 0.0, upkeep, near)
     if peak(idle) >= limits.hottest:
         text = standing_too_hot(chip, idle.field + above(0.0), idle, limits.hottest)
         warnings.warn(ValidityWarning(text), stacklevel=2)
@@ -89,7 +93,8 @@ def settle(
     for _ in range(LEAKAGE_ITERATIONS):  # regula falsi on a nearly linear curve, bracketed
         share = (limits.hottest - peak(low)) / (peak(high) - peak(low))
         rate = low.rate + 0.999 * share * (high.rate - low.rate)
-        state = _fixed_point(chip, backend, activities_at, low.field, limits, write_power, leaking, rate, upkeep)
+        near = low.solution.field.values
+        state = _fixed_point(chip, backend, activities_at, low.field, limits, write_power, leaking, rate, upkeep, near)
         if limits.hottest - 0.05 <= peak(state) <= limits.hottest:
             return state
         low, high = (state, high) if peak(state) < limits.hottest else (low, state)
@@ -111,8 +116,10 @@ def settle_again(chip: ComputingChip, backend: ThermalBackend, state: Heat, rate
     limits : Limits
         The hottest place is not among them.
     """
-    writes = state.powers["write"]
-    return _fixed_point(chip, backend, lambda field: state.activities, state.field, limits, writes, 1.0, rate, state.upkeep)
+    writes, near = state.powers["write"], state.solution.field.values
+    return _fixed_point(
+        chip, backend, lambda field: state.activities, state.field, limits, writes, 1.0, rate, state.upkeep, near
+    )
 
 
 class _HeatTrial(NamedTuple):
@@ -134,6 +141,7 @@ def _fixed_point(
     leaking: Floats | float,
     rate: float,
     upkeep: Upkeep | None,
+    near: Floats | None,
 ) -> Heat:
     computer = chip.computer
     subgrid = (start.shape[2], start.shape[1])
@@ -153,7 +161,7 @@ def _fixed_point(
         powers["calibration"] = upkeep_power(chip, energies, upkeep)
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = leakage_power(chip, periphery) * awake * leaking
-        guess = None if before is None else before.solution.field.values
+        guess = near if before is None else before.solution.field.values
         solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
         new = tile_field(chip, solution, subgrid)
         warmed = periphery_means(chip, solution)

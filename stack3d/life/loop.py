@@ -290,6 +290,7 @@ class Loop:
                 self._above(swing),
                 leaking_of(swing),
                 upkeep,
+                self.first.solution.field.values,  # the same after a resume, as that of the last epoch would not be
             )
 
     def _one_way(self, life: Life, after: Life) -> Heat:

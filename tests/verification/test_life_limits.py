@@ -25,8 +25,11 @@ from stack3d.life.policies.in_hardware import Spares
 from stack3d.life.start import epoch_times, fresh_life
 from stack3d.progress import Silent
 from stack3d.schema.life import LifetimeDeck, SparesDeck
+from stack3d.thermal import ThermalSolution
+from stack3d.thermal.cooling.coolant import CoolantBackend
 from stack3d.workload.power import COMPONENTS, DYNAMIC
 
+COARSE = {"lateral": 4, "per_layer": 1, "aspect": 8}
 QUICK = {"monte_carlo.samples": 4, "lifetime.epochs": 4, "solver.backend": "tensor", "lifetime.attribution": False}
 
 
@@ -220,6 +223,30 @@ def test_killed_and_resumed_is_undisturbed(tmp_path: Path, epochs: tuple[int, ..
     resumed = run_case(scenario, Silent(), resume=path, key="k").values
     for name, value in whole.items():
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+
+
+def test_epochs_beside_coolant_begin_at_the_first_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thirds of the steps of the first heat at most, and a life that was killed goes on to the same bits."""
+    steps: list[int] = []
+    solve = CoolantBackend.solve
+
+    def counted(self: CoolantBackend, *args: Any, **more: Any) -> ThermalSolution:
+        solution = solve(self, *args, **more)
+        steps.append(solution.statistics["iterations"])
+        return solution
+
+    monkeypatch.setattr(CoolantBackend, "solve", counted)
+    wet = {"geometry": "bulk_rram_channels", "geometry.tiers.repeat": 1, "cooling": {"ambient": "25 degC"}}
+    few = {"solver.mesh": COARSE, "workload.test_samples": 50, "lifetime.epochs": 2}
+    loaded = decks.load("quickstart", [*wet.items(), *QUICK.items(), *few.items()])
+    whole = run_case(loaded.scenario, Silent())
+    epochs = steps[-len(whole.coordinates["time"]) :]
+    assert 0 < 3 * max(epochs[1:]) <= 2 * steps[0]
+    with pytest.raises(Killed):
+        run_case(loaded.scenario, Killer(2), resume=tmp_path / "c.npz", key="k")
+    again = run_case(loaded.scenario, Silent(), resume=tmp_path / "c.npz", key="k")
+    for name, value in whole.values.items():
+        np.testing.assert_array_equal(value, again.values[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,10 @@ class ChannelRun:
         return WeakKeyDictionary()
 
     @cached_property
+    def _lines_known(self) -> WeakKeyDictionary[Grid, tuple[Ints, Ints]]:
+        return WeakKeyDictionary()
+
+    @cached_property
     def patches(self) -> dict[str, Surface]:
         """Surface of each film: one for all parts, or one for each where films differ."""
         channels = self.channels
@@ -108,6 +112,16 @@ class ChannelRun:
     def _on_channels(self, values: Floats) -> Floats:
         """The way back of `_on_ways`."""
         return np.concatenate(self._turned(np.split(values, self.channels.passes, axis=1)), axis=0)
+
+    def _lines_across(self, grid: Grid) -> tuple[Ints, Ints]:
+        """Lines across from wall to wall of every channel in turn, and which channel each is of; sought once."""
+        if grid not in self._lines_known:
+            across, _, _ = self.lines(grid)
+            ends = np.abs(across[:, None] - np.ravel(self.spans())).argmin(axis=0).reshape(-1, 2)
+            lines = [np.arange(a, b + 1) for a, b in ends]
+            channel = np.repeat(np.arange(len(lines)), [part.size for part in lines])
+            self._lines_known[grid] = np.concatenate(lines), channel
+        return self._lines_known[grid]
 
     def _crossed(self, stack: Stack, grid: Grid) -> _Crossed:
         """Where it lies on a grid; sought once."""
@@ -163,9 +177,8 @@ class ChannelRun:
         """Coolant temperature on all lateral nodes, inlet temperature outside the channels, shape (1, ny+1, nx+1). [K]"""
         across, along, reach = self.lines(grid)
         plane = np.full((along.size, across.size), self.channels.inlet_temperature)
-        for (a, b), row in zip(self.spans(), self._on_channels(coolant)):
-            start, stop = (int(np.abs(across - v).argmin()) for v in (a, b))
-            plane[reach, start : stop + 1] = row[:, None]
+        lines, channel = self._lines_across(grid)
+        plane[reach, lines] = self._on_channels(coolant).T[:, channel]
         return (plane if self.channels.direction == "y" else plane.T)[None]
 
     def fill(self, stack: Stack, grid: Grid, values: Floats, coolant: Floats) -> None:
