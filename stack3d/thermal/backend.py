@@ -95,6 +95,9 @@ class SolidBackend(Recoolable, Protocol):
     def with_coolant(self, runs: Sequence[ChannelRun]) -> SolidBackend | None:
         """A solver with the coolant of channels in its equations; None where it solves the solid alone."""
 
+    def near_with_coolant(self, runs: Sequence[ChannelRun]) -> SolidBackend | None:
+        """Of one that solves the solid alone: another with about its equations and coolant in them, or None."""
+
     def recooled(self, problem: Any) -> SolidBackend:
         """As that of `Recoolable`."""
 

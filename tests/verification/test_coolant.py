@@ -88,8 +88,13 @@ def test_heat_balance_and_outlet() -> None:
 def test_both_solvers_and_both_directions() -> None:
     tensor = solve(scenario())
     fem = solve(scenario(), ("solver.backend", "fem"))
-    np.testing.assert_allclose(fem.field.values, tensor.field.values, rtol=0, atol=5e-6)  # settled to 1e-6 K
-    assert tensor.statistics["coolant_passes"] == 1 < fem.statistics["coolant_passes"]
+    in_turn = solve(scenario(), ("solver.backend", "fem"), ("solver.linear.preconditioner", "gamg"))
+    for other in (fem, in_turn):
+        np.testing.assert_allclose(other.field.values, tensor.field.values, rtol=0, atol=5e-6)  # settled to 1e-6 K
+    assert (
+        tensor.statistics["coolant_passes"] == fem.statistics["coolant_passes"] == 1
+    )  # of its solution on lines, seen to hold
+    assert in_turn.statistics["coolant_passes"] > 3
     turned = solve(scenario(direction="x"))
     np.testing.assert_allclose(turned.field.values, tensor.field.values.swapaxes(1, 2), rtol=0, atol=5e-6)
 

@@ -86,6 +86,9 @@ class CompactSolver:
         """Of the solid."""
         return self.solid.counts
 
+    def near_with_coolant(self, runs: Sequence[ChannelRun]) -> None:
+        """None: a model answers quickly."""
+
     def with_coolant(self, runs: Sequence[ChannelRun]) -> None:
         """None: it solves the solid alone."""
 

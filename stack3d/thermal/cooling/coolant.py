@@ -43,13 +43,15 @@ class CoolantBackend:
     Notes
     -----
     A solver that can has the coolant in its equations, for a third of the work. Otherwise solid and coolant are solved in turn
-    until the coolant settles, and passes are accelerated (Anderson 1965, doi:10.1145/321296.321305). Conduction along the
-    coolant is left out: the Péclet number of liquids in channels is large.
+    until the coolant settles, begun at the answer of such a solver where one has the same elements; passes are accelerated
+    (Anderson 1965, doi:10.1145/321296.321305). Conduction along the coolant is left out: the Péclet number of liquids in
+    channels is large.
     """
 
     def __init__(self, backend: SolidBackend, runs: Sequence[ChannelRun], tolerance: float = 0.0) -> None:
         self.backend, self.runs, self.tolerance = backend, tuple(runs), tolerance
         self.whole = backend.with_coolant(self.runs)
+        self._near = None if self.whole is not None else backend.near_with_coolant(self.runs)
 
     @property
     def problem(self) -> HeatProblem:
@@ -101,6 +103,8 @@ class CoolantBackend:
         def warmed(values: Floats) -> Floats:
             return np.concatenate([part.ravel() for part in self._warmed(values)])
 
+        if self._near is not None:
+            guess = self._near.solve(sources, guess=guess, references=references).field.values
         if guess is None:
             heat = sum(source.power for source in sources) / len(self.runs)
             state = np.concatenate([run.warmed(grid, heat).ravel() for run in self.runs])

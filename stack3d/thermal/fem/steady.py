@@ -73,6 +73,10 @@ class FemSolver:
     def with_coolant(self, runs: Sequence[ChannelRun]) -> None:
         """None: it solves the solid alone."""
 
+    def near_with_coolant(self, runs: Sequence[ChannelRun]) -> SolidBackend | None:
+        """The tensor solve of the same elements, where that preconditions."""
+        return None if self._lines is None else self._lines.with_coolant(runs)
+
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """A solver with every conductivity held at the mean of its layer. [K]"""
         return self.conduction.at.held_at(means, self.method.tolerance)

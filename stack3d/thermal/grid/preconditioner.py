@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError
 from stack3d.layout import Floats, HeatSource
+from stack3d.thermal.cooling.channels import ChannelRun
 from stack3d.thermal.grid.solver import InverseKind, TensorSolver
 from stack3d.thermal.problem import ThermalProblem
 
@@ -71,6 +72,10 @@ class GridPreconditioner:
     def rise(self, sources: Sequence[HeatSource], guess: Floats | None, references: Mapping[str, Floats]) -> Floats:
         """Steady rise of the unknowns over the reference of the problem, k(T) included; see `TensorSolver.rise`. [K]"""
         return np.asarray(self._solver.rise(sources, guess, references).reshape(-1)[self._nodes])
+
+    def with_coolant(self, runs: Sequence[ChannelRun]) -> TensorSolver:
+        """The solver inside with the coolant of channels in its equations."""
+        return self._solver.with_coolant(runs)
 
     @property
     def is_exact(self) -> bool:

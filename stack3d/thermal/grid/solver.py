@@ -155,6 +155,9 @@ class TensorSolver:
             other.inverse = self.inverse.of_few_digits()
         return other
 
+    def near_with_coolant(self, runs: Sequence[ChannelRun]) -> None:
+        """None: it takes coolant into its own equations."""
+
     def shifted(self, rate: float) -> FastDiagonalisation | LateralMultigrid:
         """Approximate (exact where `is_direct`) inverse of the operator with its heat capacity times `rate` [s⁻¹]."""
         if self.preconditioner != "diagonalisation":
