@@ -1,11 +1,13 @@
 """Sphinx: the manual, with its reference pages made from the program before each build."""
 
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # notebooks call `stack3d`
 
 import generate
 

@@ -1,6 +1,7 @@
 """Pages and files made from the program itself: deck and dataset reference, tables of tests, JSON Schemas beside decks.
 
 ``python docs/generate.py schemas`` renews the schemas and the table of units, and names the schemas in the first line of every shipped deck.
+``python docs/generate.py gallery [NAME …]`` runs the shipped scenarios and renews pictures and numbers of the gallery.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from stack3d import decks, fields, units
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))  # the modules beside this one
 FOLDERS = {
     kind: ROOT / kind if kind in ("geometries", "solvers", "scenarios") else ROOT / "stack3d" / "library" / kind
     for kind in decks.KINDS
@@ -101,8 +103,8 @@ def _kind_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     return str(words or schema.get("type", "anything")).replace("|", "or")
 
 
-def _rows(model: dict[str, Any], definitions: dict[str, Any]) -> str:
-    out = ["| key | value | default | meaning |", "|---|---|---|---|"]
+def _rows(block: str, model: dict[str, Any], definitions: dict[str, Any], examples: dict[tuple[str, str], str]) -> str:
+    out = ["| key | value | default | example | meaning |", "|---|---|---|---|---|"]
     required = set(model.get("required", ()))
     for name, field in model.get("properties", {}).items():
         if name in ("source", "assumed"):
@@ -112,26 +114,42 @@ def _rows(model: dict[str, Any], definitions: dict[str, Any]) -> str:
         default = "" if default in ("`null`", '`"inline"`') else default
         meaning = " ".join(str(field.get("description", "")).split()) if "$ref" not in field else ""
         kind = _kind_of({k: v for k, v in field.items() if k != "description"}, definitions)
-        out.append(f"| `{name}` | {kind} | {default} | {meaning.replace('|', 'or')} |")
+        example = examples.get((block, name)) or _usual(kind)
+        told = f"`{example.replace('|', ' or ')}`" if example else ""
+        out.append(f"| `{name}` | {kind} | {default} | {told} | {meaning.replace('|', 'or')} |")
     return "\n".join(out)
+
+
+def _usual(kind: str) -> str:
+    """An example that the words of a value hold: that of a quantity, or the first of several words."""
+    if match := re.search(r"'([^']*)'", kind):
+        return f'"{match[1]}"'
+    words = re.findall(r"`([^`]*)`", kind)
+    return words[0] if words and not kind.startswith("[") else ""
 
 
 def deck_reference() -> str:
     """Every key of every deck, from the schema."""
-    schema = decks.deck_schema()
+    import deck_examples
+    import formulas
+
+    schema, examples = decks.deck_schema(), deck_examples.examples()
     definitions = schema["$defs"]
     parts = [
-        "# Deck reference",
-        "Made from the schema that decks are validated with. Quantities are texts with a unit; every mapping may carry"
+        "# Decks by key",
+        "With this page you look up a key: what it takes, in which unit, what it is when left out, how a deck says it, and which law stands behind it. If you know what you want but"
+        " not the key: [decks by task](tasks.md). Made from the schema that decks are validated with; examples are those of the shipped decks. Quantities are texts with a unit; every mapping may carry"
         " `source:` or `assumed:`; any quantity may be written `{value: …, source: …}`. In a scenario a mapping that has decks"
         " of its own may be named instead: `device: hfox_analog`.",
         "## Scenario",
         schema["description"],
-        _rows(schema, definitions),
+        _rows("Scenario", schema, definitions, examples),
     ]
     for name, model in sorted(definitions.items()):
         if "properties" in model:
-            parts += [f"## {name}", " ".join(model.get("description", "").split()), _rows(model, definitions)]
+            said = " ".join(model.get("description", "").split())
+            law = f"Law: [{formulas.LAWS[name][1]}](../{formulas.LAWS[name][0]})." if name in formulas.LAWS else ""
+            parts += [f"## {name}", f"{said} {law}".strip(), _rows(name, model, definitions, examples)]
     parts += ["## Shipped decks"]
     from stack3d import yamlfile
 
@@ -143,20 +161,49 @@ def deck_reference() -> str:
 
 def dataset_reference() -> str:
     """Every output variable, from the catalogue."""
+    import formulas
+
     parts = [
         "# Dataset reference",
-        "Every variable a run can write, from the catalogue that the writer uses. `result.nc` opens with"
+        "With this page you look up what a number of `result.nc` means, by which formula, and where its theory stands. Every variable a run can write is here, from the catalogue that the writer uses. `result.nc` opens with"
         " `stack3d.open_result` or `xarray.open_datatree`; SI units; a study puts its swept dimensions in front.",
     ]
     for group in dict.fromkeys(f.group for f in fields.FIELDS.values()):
         rows = [
-            f"| `{f.name}` | {', '.join(f.dims) or 'scalar'} | {f.units} | {f.long_name} |"
+            f"| `{f.name}` | {', '.join(f.dims) or 'scalar'} | {f.units} | {f.long_name} | {_formula(formulas.FORMULAS.get(f.path))} | {formulas.theory(f.path)} |"
             for f in fields.FIELDS.values()
             if f.group == group
         ]
-        parts += [f"## /{group}", "\n".join(["| variable | dimensions | unit | meaning |", "|---|---|---|---|", *rows])]
+        head = ["| variable | dimensions | unit | meaning | formula | theory |", "|---|---|---|---|---|---|"]
+        parts += [f"## /{group}", "\n".join([*head, *rows])]
     rows = [f"| `{name}` | {unit} | {meaning} |" for name, (unit, meaning) in fields.COORDINATES.items()]
     parts += ["## Coordinates", "\n".join(["| coordinate | unit | meaning |", "|---|---|---|", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _formula(text: str | None) -> str:
+    """A formula for a cell of a table, where no bar may stand."""
+    if text is None:
+        return ""
+    text = re.sub(r"\|([^|]*)\|", r"\\lvert \1\\rvert ", text)
+    return f"${text}$"
+
+
+def task_reference() -> str:
+    """What somebody wants, and what the deck then says."""
+    import tasks
+
+    parts = [
+        "# Decks by task",
+        "With this page you find the key for what you want. Every row is what you put into a scenario, or behind `--set`; each was loaded with the scenario named beside it.",
+    ]
+    for subject, rows in tasks.TASKS.items():
+        lines = ["| you want | say | tried on | more |", "|---|---|---|---|"]
+        for row in rows:
+            said = "<br>".join(f"`{key}: {json.dumps(value, ensure_ascii=False)}`" for key, value in row.say.items())
+            page = row.page.partition("#")[0].rpartition("/")[2].removesuffix(".md").removeprefix("howto_").replace("_", " ")
+            lines.append(f"| {row.want} | {said} | `{row.on}` | [{page}]({row.page}) |")
+        parts += [f"## {subject}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -254,17 +301,29 @@ def write_reference(folder: Path, *, api: bool = True) -> None:
     """Write the generated pages into a folder of the manual; without `api` the pages of names are left empty."""
     folder.mkdir(exist_ok=True)
     report = ROOT / "docs" / "_build" / "tests.xml"
-    pages = {"decks": deck_reference(), "dataset": dataset_reference(), "tests": tests_reference(report)}
+    pages = {
+        "tasks": task_reference(),
+        "decks": deck_reference(),
+        "dataset": dataset_reference(),
+        "tests": tests_reference(report),
+    }
     rooms = [room for row in rows_of_rooms() for room in row if room != "lifetime"]  # names of version 0.1 are elsewhere
     pages |= {"rooms": rooms_table(), **{f"api_{room}": api_page(room) if api else f"# `stack3d.{room}`\n" for room in rooms}}
     for name, text in pages.items():
         path = folder / f"{name}.md"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    import gallery
+
+    gallery.pages(folder)
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["schemas"]:
         write_schemas()
+    elif sys.argv[1:2] == ["gallery"]:
+        import gallery
+
+        gallery.renew(sys.argv[2:])
     else:
         write_reference(ROOT / "docs" / "reference")

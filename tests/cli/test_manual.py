@@ -131,6 +131,20 @@ def test_reference_pages_hold_everything(generate: ModuleType, tmp_path: Path) -
     assert generate.outcomes(report) == {("test_analytic_series", "test_a"): "failed"}
 
 
+def test_what_reference_pages_add_is_about_what_there_is(generate: ModuleType) -> None:
+    """Laws stand behind blocks of decks, formulas behind variables, and every example of the page of tasks loads."""
+    import formulas
+    import tasks
+
+    from stack3d import fields, study
+
+    assert set(formulas.LAWS) <= set(decks.deck_schema()["$defs"])
+    assert {*formulas.FORMULAS, *formulas.SPECIAL} <= {f.path for f in fields.FIELDS.values()}
+    for row in (row for rows in tasks.TASKS.values() for row in rows):
+        many = {"sweep", "uncertain", "optimise"} & set(row.say)
+        (study.plan if many else decks.load)(row.on, tuple(row.say.items()))
+
+
 @pytest.mark.parametrize("page", READMES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_of_readmes_lead_somewhere(page: Path) -> None:
     """The manual's own links are checked when it is built."""
