@@ -11,9 +11,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+AXE = files("axe_core_python") / "axe.min.js"
+FINDINGS = "r.violations.flatMap(v => v.nodes.map(n => [v.id, v.impact, n.html]))"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -106,6 +109,19 @@ class Browser:
             ):
                 found.append(params)
         return found
+
+    def violations(self) -> list[str]:
+        """What axe finds serious or critical for those who use a keyboard or a screen reader."""
+        self.evaluate(f"{AXE.read_text(encoding='utf-8')};0")
+        found = self.call(
+            "Runtime.evaluate", expression=f"axe.run(document).then(r => {FINDINGS})", awaitPromise=True, returnByValue=True
+        )
+        return [f"{rule}: {html}" for rule, impact, html in found["result"]["value"] if impact in ("serious", "critical")]
+
+    def press(self, key: str) -> None:
+        """Press and let go of a key by its name."""
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key)
 
     def requests(self) -> list[str]:
         """Addresses that the page asked for, data addresses aside."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.report import (
     change_charts,
+    comparison,
     heat_charts,
     impedance_charts,
     lever_charts,
@@ -17,8 +18,10 @@ from stack3d.report import (
     matter_charts,
     page,
     search_charts,
+    stack_picture,
     study_answers,
     study_charts,
+    told_first,
     trade_axes,
     trade_charts,
     unknown_charts,
@@ -153,51 +156,119 @@ def _of_study(tree: xr.DataTree, name: str) -> Figure:
     return drawn[name](tree)
 
 
-def case_page(tree: xr.DataTree, *, threshold: float | None = None) -> str:
-    """HTML of the report of one case; parameters as in `chart`."""
+def case_page(tree: xr.DataTree, *, threshold: float | None = None, levers: xr.DataTree | None = None) -> str:
+    """HTML of the report of one case.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+    threshold : float, optional
+        As in `chart`. [-]
+    levers : xarray.DataTree, optional
+        The study of its levers, to be told on its page.
+    """
     facts = Facts(tree)
     figures = [chart(tree, name, threshold=threshold) for name in possible(tree)]
     lines = [*facts.summary, *life_charts.answers(facts)]
-    lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{page.answer(lines)}'
-    beside = page.machines(facts)
-    links = [(f.name, f.title) for f in figures] + ([("conventional", "Beside a conventional machine")] if beside else [])
+    drawn = stack_picture.picture(facts) if stack_picture.can_draw(facts) else ""
+    told = told_first.html([*told_first.sentences(facts), *_mended(levers)])
+    lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>{told}'
+    lead += f'<div class="first">{page.answer(lines)}{drawn}</div>' if drawn else page.answer(lines)
+    links, body = _case_sections(figures, levers)
+    if beside := page.machines(facts):
+        links, body = [*links, ("conventional", "Beside a conventional machine")], body + beside
     links += [("numbers", "Numbers"), ("provenance", "Where this comes from")]
-    body = "".join(page.section(figure, figure.name) for figure in figures) + beside + page.numbers(facts)
+    body += page.numbers(facts)
     return page.document(f"{facts.name}: stack3d report", lead, body, page.provenance(facts), links)
+
+
+def _mended(levers: xr.DataTree | None) -> list[str]:
+    """What the study of levers says first."""
+    if levers is None or not lever_charts.has_trials(levers):
+        return []
+    best = next((line[3:] for line in str(levers["levers"].attrs["verdict"]).splitlines() if line.startswith("1. ")), "")
+    return [f"What would mend it best: {best}."] if best else ["None of the levers tried gains more than chance."]
+
+
+def _case_sections(figures: Sequence[Figure], levers: xr.DataTree | None) -> tuple[list[tuple[str, str]], str]:
+    """Links to the sections of the figures of a case, and the sections; what would mend it follows what limits it."""
+    links, body, mend = list[tuple[str, str]](), "", ""
+    if levers is not None and lever_charts.has_trials(levers):
+        mend = lever_charts.section(levers) + page.section(lever_charts.levers(levers), "levers")
+    limiting = {"attribution", "accuracy"} & {figure.name for figure in figures}
+    for figure in figures:
+        links.append((figure.name, figure.title))
+        body += page.section(figure, figure.name)
+        if mend and figure.name == ("attribution" if "attribution" in limiting else "accuracy"):
+            links, body, mend = [*links, ("ranks", "What would mend it")], body + mend, ""
+    return ([*links, ("ranks", "What would mend it")], body + mend) if mend else (links, body)
 
 
 def study_page(tree: xr.DataTree) -> str:
     """HTML of the report of a study: answers over the swept axes, front, table of all cases."""
     facts = Facts(tree)
-    figures = [chart(tree, name) for name in possible(tree)]
-    head, rows = study_answers.table(tree)
-    named = next((pair for group, pair in NAMED_CASES.items() if group in tree.children), None)
-    if named is not None:
-        head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
+    rows = study_answers.table(tree)[1]
     done = sum(row[-1] == "done" for row in rows)
     lines = [*search_charts.headline(tree), ("cases", f"{done} of {len(rows)} done")]
     is_asked = {"optimise", "uncertain", "levers"} & set(tree.children)
     lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
-    lead += page.answer(lines + study_answers.extremes(tree))
+    lead += told_first.html(told_first.of_study(tree)) + page.answer(lines + study_answers.extremes(tree))
+    links, body = _study_sections(tree)
+    return page.document(f"{facts.name}: stack3d study", lead, body, page.provenance(facts), links)
+
+
+def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
+    """Links to the figures of a study and to the table of its cases, and these."""
     sections = {one.figure: one for one in _answered(tree) if one.anchor}
     links, body = list[tuple[str, str]](), ""
-    for figure in figures:
+    for figure in (chart(tree, name) for name in possible(tree)):
         if (one := sections.get(figure.name)) is not None:
             links.append((one.anchor, one.heading))
             body += one.section(tree)
         links.append((figure.name, figure.title))
         body += page.section(figure, figure.name)
-    links += [("cases", "All cases"), ("provenance", "Where this comes from")]
+    head, rows = study_answers.table(tree)
+    named = next((pair for group, pair in NAMED_CASES.items() if group in tree.children), None)
+    if named is not None:
+        head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
     alike = study_answers.shared(tree)
     same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
     caption = f'<p class="caption">{escape(same)}</p>' if same else ""
-    body += f'<section id="cases"><h2>All cases</h2>{caption}{page.table(rows, head)}</section>'
-    return page.document(f"{facts.name}: stack3d study", lead, body, page.provenance(facts), links)
+    body += page.fold("cases", "All cases", caption + page.table(rows, head))
+    return [*links, ("cases", "All cases"), ("provenance", "Where this comes from")], body
 
 
-def report_page(trees: Sequence[xr.DataTree], *, threshold: float | None = None) -> str:
-    """HTML of a case, of a study, or of several cases side by side; raises ResultsError."""
+def comparison_page(trees: Sequence[xr.DataTree]) -> str:
+    """HTML of results beside each other; of more than two as a study of them too. Raises ResultsError when one is a study."""
+    tree = study_answers.beside(trees)
+    facts, links, body = Facts(tree), list[tuple[str, str]](), ""
+    for anchor, heading, html in comparison.sections(tree, trees):
+        links.append((anchor, heading))
+        body += html if html.startswith("<section") else page.fold(anchor, heading, html)
+    lead = f'<h1>{escape(facts.title)}</h1><p class="under">{escape(facts.name)}</p>'
+    if len(trees) == 2:
+        lead, links = (
+            lead + told_first.html(comparison.sentences(tree, trees)),
+            [*links, ("provenance", "Where this comes from")],
+        )
+    else:
+        more, figures = _study_sections(tree)
+        lead, links, body = lead + page.answer(study_answers.extremes(tree)), links + more, body + figures
+    return page.document(f"{facts.name}: stack3d comparison", lead, body, page.provenance(facts), links)
+
+
+def report_page(trees: Sequence[xr.DataTree], *, threshold: float | None = None, levers: xr.DataTree | None = None) -> str:
+    """HTML of a case, of a study, or of several cases beside each other; raises ResultsError.
+
+    Parameters
+    ----------
+    trees : sequence of xarray.DataTree
+    threshold : float, optional
+        As in `chart`. [-]
+    levers : xarray.DataTree, optional
+        The study of the levers of the case.
+    """
     if len(trees) > 1:
-        return study_page(study_answers.beside(trees))
-    return study_page(trees[0]) if study_answers.swept(trees[0]) else case_page(trees[0], threshold=threshold)
+        return comparison_page(trees)
+    return study_page(trees[0]) if study_answers.swept(trees[0]) else case_page(trees[0], threshold=threshold, levers=levers)

@@ -176,4 +176,4 @@ def section(tree: xr.DataTree) -> str:
         line for line in str(found.attrs["verdict"]).splitlines() if line.startswith("one change: ") and "differ in" in line
     )
     said = "".join(f'<p class="caption">{line.removeprefix("one change: ")}</p>' for line in lines)
-    return f'<section id="beside"><h2>The next-best designs</h2>{said}{page.table(rows, head)}</section>'
+    return page.fold("beside", "The next-best designs", said + page.table(rows, head))

@@ -20,7 +20,7 @@ def fit_page(fits: Sequence[Fit]) -> str:
     body = "".join(_section(fit, i) for i, fit in enumerate(fits))
     rows = [(f.mechanism, f.law, str(f.observations), str(len(f.best)), f"{f.criterion:.1f}") for f in fits]
     head = ("mechanism", "law", "rows", "parameters", "information criterion (less is better)")
-    body += f'<section id="laws"><h2>Laws compared</h2>{page.table(rows, head)}</section>'
+    body += page.fold("laws", "Laws compared", page.table(rows, head))
     sources = "; ".join(dict.fromkeys(f"{f.source.path.name}, SHA-256 {f.source.digest}…" for f in fits))
     lead = f"<h1>Fit of {len(fits)} law{'s' if len(fits) > 1 else ''}</h1>"
     links = [(f"fit{i}", f"{f.mechanism}: {f.law}") for i, f in enumerate(fits)] + [("laws", "Laws compared")]
@@ -40,9 +40,7 @@ def _section(fit: Fit, index: int) -> str:
         Figure("residuals", "Residuals", "Median and 5 to 95 % of the readings.", (_residuals(fit),)), f"residuals{index}"
     )
     text = f"<p>Held: {held}</p>" if held else ""
-    return (
-        f'<section id="fit{index}"><h2>{fit.mechanism}: {fit.law}</h2>{remarks}{page.table(rows, head)}{text}</section>{figure}'
-    )
+    return page.fold(f"fit{index}", f"{fit.mechanism}: {fit.law}", remarks + page.table(rows, head) + text) + figure
 
 
 def _residuals(fit: Fit) -> Panel:

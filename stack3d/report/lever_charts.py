@@ -85,4 +85,4 @@ def section(tree: xr.DataTree) -> str:
         more = "" if not np.isfinite(cost) else "none" if abs(cost) < NO_COST * dearest else short(cost, "J")
         rows.append((names(tree)[i], points, more, per, judged))
     head = ("lever", "points", "more energy per inference", f"points per {unit}", "verdict")
-    return f'<section id="ranks"><h2>What would mend it</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'
+    return page.fold("ranks", "What would mend it", f"<ul>{lines}</ul>{page.table(rows, head)}")

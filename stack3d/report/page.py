@@ -18,6 +18,8 @@ from stack3d.unit_text import duration, short
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The page forbids itself every request."""
+MANY = 8
+"""Columns above which a table is printed in small letters."""
 
 
 def _panels(figure: Figure, identity: str) -> str:
@@ -70,13 +72,33 @@ def _by_kind(chooser: Chooser) -> list[tuple[str, list[tuple[int, str]]]]:
     return list(found.items())
 
 
+def fold(identity: str, heading: str, body: str, *, half: bool = False, closed: bool = False) -> str:
+    """A section that opens and closes at its heading.
+
+    Parameters
+    ----------
+    identity : str
+        Its anchor.
+    heading : str
+    body : str
+        HTML.
+    half : bool
+        Whether two such stand side by side on a wide screen.
+    closed : bool
+        Whether it is shut at first.
+    """
+    kind = ' class="half"' if half else ""
+    shown = "" if closed else " open"
+    top = f"<summary><h2>{escape(heading)}</h2></summary>"
+    return f'<section id="{identity}"{kind}><details class="fold"{shown}>{top}{body}</details></section>'
+
+
 def section(figure: Figure, identity: str) -> str:
     """Heading, caption and panels of one figure."""
-    half = ' class="half"' if len(figure.panels) == 1 and not figure.deck else ""
     alone = f'<div class="panels">{_panels(figure, identity)}</div>'
     body = _deck(figure, identity) if figure.deck else _chooser(figure, figure.chooser, identity) if figure.chooser else alone
-    heading = f'<h2>{escape(figure.title)}</h2><p class="caption">{escape(figure.caption)}</p>'
-    return f'<section id="{identity}"{half}>{heading}{body}</section>'
+    half = len(figure.panels) == 1 and not figure.deck
+    return fold(identity, figure.title, f'<p class="caption">{escape(figure.caption)}</p>{body}', half=half)
 
 
 def answer(lines: Sequence[tuple[str, str]]) -> str:
@@ -87,12 +109,14 @@ def answer(lines: Sequence[tuple[str, str]]) -> str:
 
 def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> str:
     """Rows under a head."""
-    top = "".join(f"<th>{escape(h).replace('_', '_<wbr>')}</th>" for h in head)  # a long name may go on in the next line
+    names = (escape(h).replace("_", "_<wbr>") for h in head)  # a long name may go on in the next line
+    top = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = "wide many" if len(head) > MANY else "wide"
+    return f'<div class="{kind}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _told(value: float, unit: str) -> str:
+def told(value: float, unit: str) -> str:
     """A number with its unit, in one that fits where prefixes are usual."""
     if np.isnan(value):
         return "none"
@@ -107,9 +131,9 @@ def numbers(facts: Facts) -> str:
     for path, entry in fields.FIELDS.items():
         if entry.dims in ((), ("time",)) and facts.has(path) and np.ndim(facts.get(path)) == 0:
             value = facts.get(path)
-            text = _told(float(value), entry.units if entry.units != "1" else "")
+            text = told(float(value), entry.units if entry.units != "1" else "")
             rows.append((path, text, ": ".join(filter(None, (entry.long_name, value.attrs.get("comment"))))))
-    return f"<section id='numbers'><h2>Numbers</h2>{table(rows, ('variable', 'value', 'meaning'))}</section>" if rows else ""
+    return fold("numbers", "Numbers", table(rows, ("variable", "value", "meaning"))) if rows else ""
 
 
 def machines(facts: Facts) -> str:
@@ -145,7 +169,7 @@ def machines(facts: Facts) -> str:
     own = "The chip's energy holds its share of leakage and upkeep; the machine's leakage stands apart."
     caption = f'<p class="caption">{escape(" ".join((what, own, *sorted(sources))))}</p>'
     head = ("machine", "energy per inference", "latency", "leakage", "the chip draws less")
-    return f"<section id='conventional'><h2>Beside a conventional machine</h2>{caption}{table(rows, head)}</section>"
+    return fold("conventional", "Beside a conventional machine", caption + table(rows, head))
 
 
 def time_spent(facts: Facts) -> str:
@@ -193,13 +217,16 @@ def document(title: str, lead: str, body: str, foot: str, links: Sequence[tuple[
         Of the contents.
     """
     here = Path(__file__).parent
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    names = ("chart.css", "page.css", "page.js", "page_tools.js")
+    drawn, style, *scripts = ((here / name).read_text(encoding="utf-8") for name in names)
     contents = "".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links)
+    code = "".join(f"<script>{script}</script>" for script in scripts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{style}</style></head>\n'
-        f"<body><header>{lead}<nav>{contents}</nav></header>\n<main>{body}</main>\n"
-        f'<footer id="provenance">{foot}</footer><div id="tip" role="tooltip"></div>\n<script>{script}</script></body></html>\n'
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style id="chart-style">{drawn}</style>'
+        f'<style>{style}</style></head>\n<body><a class="skip" href="#body">to the figures</a>'
+        f'<header>{lead}<nav aria-label="contents">{contents}</nav></header>\n<main id="body" tabindex="-1">{body}</main>\n'
+        f'<footer id="provenance">{foot}</footer><div id="tip" role="status"></div>\n{code}</body></html>\n'
     )

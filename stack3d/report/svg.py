@@ -30,6 +30,7 @@ from stack3d.report.chart import (
     ink_on,
 )
 from stack3d.report.labels import LabelPlace, in_two_rows, level_labels, lines_of
+from stack3d.report.panel_rows import rows_of
 
 WIDTH = 440.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 30.0, 44.0
@@ -240,7 +241,7 @@ def _rule(frame: Frame, mark: Rule) -> tuple[str, str]:
 
 
 def _axis_data(axis: Axis) -> dict[str, Any]:
-    return {"low": axis.low, "high": axis.high, "log": axis.log, "unit": axis.unit}
+    return {"low": axis.low, "high": axis.high, "log": axis.log, "unit": axis.unit, "label": axis.label}
 
 
 def _plain(values: Floats) -> list[float | None]:
@@ -251,6 +252,7 @@ def pointer_data(panel: Panel, frame: Frame) -> dict[str, Any]:
     """What the page's script needs to answer the pointer on a panel: its frame, its curves, its map."""
     data: dict[str, Any] = {
         "frame": [frame.left, frame.top, frame.width, frame.height],
+        "title": panel.title,
         "x": _axis_data(panel.x),
         "y": _axis_data(panel.y),
     }
@@ -261,6 +263,8 @@ def pointer_data(panel: Panel, frame: Frame) -> dict[str, Any]:
         for band in (m for m in panel.marks if isinstance(m, Ribbon)):
             curves.append({"label": band.label, "colour": band.colour, "y": _plain(band.low), "high": _plain(band.high)})
         data |= {"at": _plain(lines[0].x), "curves": curves}
+    if rows := rows_of(panel, lines_too=not shared):
+        data["rows"] = rows
     for mark in panel.marks:
         if isinstance(mark, Map):
             ny, nx = mark.values.shape
@@ -327,7 +331,8 @@ def draw(panel: Panel, identity: str, description: str) -> str:
     clip = f"clip-{identity}"
     drawings, texts = _marks(frame)
     parts = [
-        f'<svg id="{identity}" viewBox="0 0 {_n(WIDTH)} {_n(frame.total)}" role="img" aria-label="{escape(description)}">',
+        f'<svg id="{identity}" viewBox="0 0 {_n(WIDTH)} {_n(frame.total)}" role="img" tabindex="0"'
+        f' aria-label="{escape(description)}">',
         f'<defs><clipPath id="{clip}"><rect {_at(frame)}/></clipPath></defs>',
         *(_text(frame.titled, 16 + LINE * i, line, "title") for i, line in enumerate(frame.title)),
         *_axes(frame),

@@ -98,7 +98,7 @@ def section(tree: xr.DataTree) -> str:
         rows.append((str(text), *ends, f"{drawn:.0f}", f"{100 * held:.0f} %"))
     rows += _others(tree)
     head = ("output", "from", "median", "to", "draws", "of what the unknowns allow, at least (95 % sure)")
-    return f'<section id="bands"><h2>How sure it is</h2><ul>{lines}</ul>{page.table(rows, head)}</section>'
+    return page.fold("bands", "How sure it is", f"<ul>{lines}</ul>{page.table(rows, head)}")
 
 
 def _others(tree: xr.DataTree) -> list[tuple[str, ...]]:

@@ -444,6 +444,7 @@ def test_the_page_of_a_search_on_a_desk_and_on_a_phone(whole: Searched, tmp_path
             assert window.evaluate(f"{inside} r.left >= 0 && r.right <= {width}; }})")
             smallest = "Math.min(...[...document.querySelectorAll('.chosen .tick')].map(t => 11 * t.getScreenCTM().a))"
             assert window.evaluate(smallest) > 8  # px
+            assert window.violations() == []
         assert window.complaints() == [] and window.requests() == [page.resolve().as_uri()]
     finally:
         window.close()

@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import browser
 import numpy as np
@@ -109,6 +110,7 @@ def test_a_page_in_a_browser(kind: str, request: pytest.FixtureRequest, tmp_path
             assert "hottest box" in window.evaluate("document.querySelector('#maps .shown .title').textContent")
         else:
             assert "cooling" in _hover(window, "#map_peak svg", 0.6, 0.3)
+        assert window.violations() == []
         pictures = [page.with_name(f"{kind}_{width}.png") for width in (1280, 390)]
         window.full_picture(pictures[0])
         window.resize(390, 844, phone=True)
@@ -117,6 +119,7 @@ def test_a_page_in_a_browser(kind: str, request: pytest.FixtureRequest, tmp_path
         assert window.evaluate("document.documentElement.scrollWidth") <= 390
         smallest = "Math.min(...[...document.querySelectorAll('svg .tick')].filter(t => t.getBoundingClientRect().width > 0).map(t => 11 * t.getScreenCTM().a))"
         assert window.evaluate(smallest) > 8  # px; below that a phone is no use
+        assert window.violations() == []
         window.call("Emulation.setEmulatedMedia", media="print")
         seen = "[...document.querySelectorAll('.deck .panel')].filter(p => p.getBoundingClientRect().height > 0).length"
         assert window.evaluate(seen) == window.evaluate(
@@ -127,6 +130,61 @@ def test_a_page_in_a_browser(kind: str, request: pytest.FixtureRequest, tmp_path
         )
         assert window.complaints() == []
         assert window.requests() == [page.resolve().as_uri()]
+    finally:
+        window.close()
+
+
+@needs_browser
+def test_sections_fold_tables_sort_and_figures_come_as_files(case: Path, tmp_path: Path) -> None:
+    """By keys and clicks: what a figure saves holds the numbers of the dataset, and paper shows what is folded."""
+    page, other = tmp_path / "one.html", tmp_path / "two.html"
+    assert exit_code("report", str(case), "-o", str(page)) == 0
+    assert exit_code("report", str(case), str(case), "-o", str(other)) == 0
+    tree = results.open_result(case)
+    window = browser.Browser()
+    try:
+        window.open(page)
+        words = window.evaluate("document.querySelector('p.words').textContent")
+        peak = float(tree["thermal/layer_temperature_max"].max()) - 273.15
+        assert words.startswith(f"The hottest place reaches {peak:.1f} °C in logic_beol: ") and "Accuracy is" in words
+        slabs = "[...document.querySelectorAll('#picture [data-tip]')].map(g => g.dataset.tip)"
+        mean = float(tree["thermal/layer_temperature_mean"].sel(layer="lid")) - 273.15
+        assert any(tip.startswith(f"lid: mean {mean:.2f} °C") for tip in window.evaluate(slabs))
+        text = window.evaluate("window.stack3d.csvOf(document.getElementById('accuracy'))")
+        rows = [row.split(",") for row in text.splitlines()]
+        found = [float(row[5]) for row in rows if row[3] == "mean of the chips"]
+        np.testing.assert_allclose(found, 100 * tree["mvm/accuracy_mean"].mean("sample"), rtol=1e-5)
+        drawn = ElementTree.fromstring(window.evaluate("window.stack3d.svgOf(document.getElementById('accuracy'))"))
+        assert drawn.tag.endswith("svg") and sum(e.tag.endswith("path") for e in drawn.iter()) >= 3
+        boxes = "window.stack3d.csvOf(document.getElementById('maps')).split('\\n').length"
+        assert window.evaluate(boxes) > tree["thermal/temperature"].size
+        by_size = "[...document.querySelectorAll('#conventional tbody tr')].map(r => r.cells[1].textContent)"
+        assert window.evaluate("['3 nJ', '20 pJ', '1 mJ', '2 days', '5 h', '≥ 10 y'].map(window.stack3d.quantity)") == [
+            pytest.approx(v) for v in (3e-9, 2e-11, 1e-3, 172800, 18000, 10)
+        ]
+        window.evaluate("document.querySelectorAll('#conventional th button')[1].focus()")
+        before = window.evaluate(by_size)
+        window.evaluate("document.activeElement.click()")
+        assert window.evaluate(by_size) == [before[i] for i in (0, 2, 1)] and "775 nJ" not in before
+        assert window.evaluate("document.querySelector('#conventional th[aria-sort]').getAttribute('aria-sort')") == "ascending"
+        window.evaluate("document.querySelector('nav button').click()")
+        assert window.evaluate("document.querySelectorAll('details.fold[open]').length") == 0
+        window.evaluate("location.hash = '#wear'")
+        until = "new Promise(go => setTimeout(() => go(document.querySelector('#wear details').open), 50))"
+        assert window.call("Runtime.evaluate", expression=until, awaitPromise=True)["result"]["value"]
+        window.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert window.evaluate("document.querySelectorAll('details.fold:not([open])').length") == 0
+        window.evaluate("document.querySelector('#accuracy svg').focus()")
+        window.press("ArrowRight")
+        window.press("ArrowRight")
+        told = window.evaluate("document.getElementById('tip').textContent")
+        assert (
+            "mean of the chips" in told and window.evaluate("document.getElementById('tip').getAttribute('role')") == "status"
+        )
+        window.events.clear()
+        window.open(other)
+        assert window.violations() == [] and window.complaints() == []
+        assert window.requests() == [other.resolve().as_uri()]
     finally:
         window.close()
 
@@ -190,7 +248,13 @@ def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> No
         shifted[f"mvm/{name}"] = tree[f"mvm/{name}"] - 0.25
     shifted.to_netcdf(tmp_path / "worse.nc")
     assert exit_code("report", str(case), str(tmp_path / "worse.nc"), "-o", str(tmp_path / "both.html")) == 0
-    assert set(tags_of(tmp_path / "both.html").sections) >= {"map_accuracy", "cases"}
+    assert set(tags_of(tmp_path / "both.html").sections) >= {"differences", "settings", "pictures", "accuracies", "profiles"}
+    both = (tmp_path / "both.html").read_text()
+    assert "quickstart (2) is 25.00 points less accurate at the end, against quickstart (1)." in both
+    assert re.search(r"<td>accuracy at the end</td>(<td>[\d.]+ %</td>){2}<td>−25.00 points</td><td>quickstart \(1\)</td>", both)
+    assert "The scenarios are the same, but for names." in both
+    assert exit_code("report", *[str(case)] * 3, "-o", str(tmp_path / "three.html")) == 0
+    assert set(tags_of(tmp_path / "three.html").sections) >= {"differences", "pictures", "cases"}
 
 
 def test_answers_of_a_study(study: Path, case: Path) -> None:

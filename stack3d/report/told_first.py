@@ -1,0 +1,119 @@
+"""What a result says, in sentences: the first thing on its page."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stack3d import units
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.layout import Floats
+from stack3d.report.chart import si
+from stack3d.report.facts import Facts
+from stack3d.report.study_answers import ANSWERS, extremes
+from stack3d.unit_text import duration
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TOLD = 0.05
+"""Stated error of the hottest place from which on it is told. [K]"""
+PEAKS = ("layer_temperature_peak", "layer_temperature_high", "layer_temperature_max")
+"""The hottest of all instants, of the life, of the mean."""
+
+
+def sentences(facts: Facts) -> list[str]:
+    """How hot, how accurate, for how long, what limits, what an inference costs."""
+    found = [_hottest(facts), _accuracy(facts), _lasts(facts), _limit(facts), _cost(facts)]
+    return [one for one in found if one]
+
+
+def html(told: list[str]) -> str:
+    """Sentences as the paragraph that opens a page."""
+    return f'<p class="words">{escape(" ".join(told))}</p>' if told else ""
+
+
+def peak(facts: Facts) -> tuple[float, str, float]:
+    """Highest temperature [degC], the layer it is in, and its stated error [K], not a number where there is none."""
+    name = next(n for n in PEAKS if facts.has(f"thermal/{n}"))
+    values = np.atleast_2d(facts.values(f"thermal/{name}"))
+    row, hottest = divmod(int(np.nanargmax(values)), values.shape[1])
+    layer = str(facts.get(f"thermal/{name}")["layer"].values[hottest])
+    stated = np.atleast_2d(facts.values(f"thermal/{name}_error")) if facts.has(f"thermal/{name}_error") else np.empty(0)
+    error = float(stated[min(row, len(stated) - 1), hottest]) if stated.size else np.nan
+    return float(values[row, hottest]) - ZERO_CELSIUS, layer, error
+
+
+def _hottest(facts: Facts) -> str:
+    if not any(facts.has(f"thermal/{n}") for n in PEAKS):
+        return ""
+    high, layer, error = peak(facts)
+    ambient = (facts.scenario.get("cooling") or {}).get("ambient", "25 degC")
+    rise = high - (units.parse(ambient, "temperature") - ZERO_CELSIUS)
+    sure = f" (± {error:.2g} K)" if error >= TOLD else ""
+    heat = f", with {si(float(facts.last('thermal/heat_in')), 'W')} of heat" if facts.has("thermal/heat_in") else ""
+    when = f" after {si(float(facts.values('thermal/peak_time')), 's')}" if facts.has("thermal/peak_time") else ""
+    return f"The hottest place reaches {high:.1f} °C{sure} in {layer}{when}: {rise:.1f} K above ambient{heat}."
+
+
+def _accuracy(facts: Facts) -> str:
+    if not facts.has("mvm/accuracy", "mvm/accuracy_ideal"):
+        return ""
+    today = facts.values("mvm/accuracy")[0]
+    later = facts.values("mvm/accuracy_mean" if facts.has("mvm/accuracy_mean") else "mvm/accuracy")
+    times = facts.get("mvm/accuracy")["time"].values
+    told = f"Accuracy is {_percent(today)} today"
+    if len(times) > 1:
+        told += f" and {_percent(later[-1])} after {duration(float(times[-1]))}"
+    return f"{told}; float arithmetic gives {100 * float(facts.values('mvm/accuracy_ideal')):.1f} %."
+
+
+def _percent(chips: Floats) -> str:
+    spread = f" ± {100 * chips.std(ddof=1):.1f}" if chips.size > 1 else ""
+    return f"{100 * chips.mean():.1f}{spread} %"
+
+
+def _lasts(facts: Facts) -> str:
+    """How long half of the chips keep the accuracy that the scenario asks for."""
+    if not facts.has("mvm/time_to_accuracy_loss") or not facts.scenario.get("lifetime"):
+        return ""
+    times = facts.values("mvm/time_to_accuracy_loss")
+    points = 100 * units.parse(facts.scenario["lifetime"].get("accuracy_loss", 0.01), "fraction")
+    within = f"within {points:g} point{'' if points == 1 else 's'} of that"
+    half = float(np.quantile(np.where(np.isnan(times), np.inf, times), 0.5, method="inverted_cdf"))
+    if not np.isfinite(half):
+        return f"At least half of the chips stay {within} to the end."
+    return f"Half of the chips stay {within} for {duration(half)}."
+
+
+def _limit(facts: Facts) -> str:
+    """What costs most accuracy, as the run found it."""
+    said = dict(facts.summary).get("limited by", "")
+    if not said:
+        return ""
+    if said.startswith("nothing: "):
+        return f"Nothing limits it: {said.removeprefix('nothing: ')}."
+    what, colon, more = said.partition(": ")
+    return f"What limits it most is {what}: {more}." if colon else f"{said[:1].upper()}{said[1:]}."
+
+
+def _cost(facts: Facts) -> str:
+    if not facts.has("power/energy_per_inference", "power/latency"):
+        return ""
+    energy = np.atleast_2d(facts.values("power/energy_per_inference"))[0].sum()
+    if not np.isfinite(energy):
+        return ""
+    return f"An inference takes {si(float(energy), 'J')} and {si(float(facts.values('power/latency')), 's')}."
+
+
+def of_study(tree: xr.DataTree) -> list[str]:
+    """How many cases there are, and which has the best accuracy and the lowest peak."""
+    status = tree.dataset["status"].values.ravel()
+    done = int((status == "done").sum())
+    said = [f"{done} of {status.size} cases are done."]
+    for label, text in extremes(tree):
+        if label in (ANSWERS["accuracy"].label, ANSWERS["peak"].label):
+            said.append(f"{label[:1].upper()}{label[1:]} goes {text}.")
+    return said
