@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-AXE = files("axe_core_python") / "axe.min.js"
 FINDINGS = "r.violations.flatMap(v => v.nodes.map(n => [v.id, v.impact, n.html]))"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -112,7 +111,7 @@ class Browser:
 
     def violations(self) -> list[str]:
         """What axe finds serious or critical for those who use a keyboard or a screen reader."""
-        self.evaluate(f"{AXE.read_text(encoding='utf-8')};0")
+        self.evaluate((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8") + ";0")
         found = self.call(
             "Runtime.evaluate", expression=f"axe.run(document).then(r => {FINDINGS})", awaitPromise=True, returnByValue=True
         )

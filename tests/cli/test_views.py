@@ -11,6 +11,7 @@ import stack3d
 from stack3d.case.solved_field import SolvedField, solve_field
 from stack3d.cli import main
 from stack3d.report import chart
+from stack3d.report.annotated_view import spread
 from stack3d.report.view import _corner
 
 DECK = """\
@@ -94,7 +95,22 @@ def test_a_picture_without_a_screen(scenario: "stack3d.api.LoadedScenario") -> N
 
     scenario.view("picture.png")
     pixels = imread("picture.png")[..., :3]
-    assert ((pixels < 0.98).any(axis=-1)).mean() > 0.1
+    inked = (pixels < 0.98).any(axis=-1)
+    assert inked.mean() > 0.1
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    unused = rows[0], inked.shape[0] - rows[-1], columns[0], inked.shape[1] - columns[-1]
+    assert max(unused) < 40  # px of white on any side
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_beside_a_picture_never_meet(seed: int) -> None:
+    """Each lies a row from the next, in their order, and where there is room at the height that it belongs to."""
+    rng = np.random.default_rng(seed)
+    wanted = np.sort(rng.uniform(0.0, 300.0, 14))
+    places = spread(wanted, 19.0)
+    assert np.diff(places).min() > 19.0 - 1e-9 and abs(places.mean() - wanted.mean()) < 1e-9
+    far = np.arange(10) * 40.0 + rng.uniform(0.0, 20.0, 10)
+    np.testing.assert_array_equal(spread(far, 19.0), far)
 
 
 def test_refusals(
