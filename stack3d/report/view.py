@@ -54,13 +54,13 @@ def _named(text: str, suffix: str, names: Sequence[str]) -> str:
     """The text of a field with the names of its regions, which meshio reads in both formats and writes in neither."""
     if suffix == ".vtu":
         numbers = "".join(
-            f'<DataArray type="Int32" PlacedName="{name}" NumberOfTuples="1" format="ascii">{i}</DataArray>'
+            f'<DataArray type="Int32" Name="{name}" NumberOfTuples="1" format="ascii">{i}</DataArray>'
             for i, name in enumerate(names)
         )
         return text.replace("<UnstructuredGrid>", f"<UnstructuredGrid><FieldData>{numbers}</FieldData>", 1)
     numbers = "".join(f'<map key="{name}" dim="3">{i}</map>' for i, name in enumerate(names))
-    information = f'<Information PlacedName="regions"><![CDATA[<main>{numbers}</main>]]></Information>'
-    return text.replace('<Grid PlacedName="Grid">', f'<Grid PlacedName="Grid">{information}', 1)
+    information = f'<Information Name="regions"><![CDATA[<main>{numbers}</main>]]></Information>'
+    return text.replace('<Grid Name="Grid">', f'<Grid Name="Grid">{information}', 1)
 
 
 def _drawn_heights(field: SolvedField) -> Floats:
