@@ -106,6 +106,68 @@ def test_wires_vias_pins_and_blocks_of_def(place: Path) -> None:
         ("first", "20 um", "25 um"), ("second", "65 um", "30 um")]  # fmt: skip
 
 
+def test_nets_that_overlap_count_once(place: Path) -> None:
+    """A wire of 0.1 um that ends on a via of another size, and a stripe of power across it: what they cover, by hand."""
+    text = (place / "chip.def").read_text()
+    begin, end = text.index("SPECIALNETS"), text.index("END NETS")
+    routed = (
+        "SPECIALNETS 1 ;\n- VDD + ROUTED M1 4000 ( 40000 5000 ) ( * 45000 ) ;\nEND SPECIALNETS\n"
+        "NETS 1 ;\n- n ( first A ) + ROUTED M1 ( 30000 5000 ) ( 60000 5000 ) VIA12 ;\n"
+    )
+    (place / "chip.def").write_text(text[:begin] + routed + text[end:])
+    found = import_files([place / name for name in DEF[:3]], "chip", cell="1 mm")
+    # 30.1 um of wire, 4 um of it under the stripe of 4 x 40 um; a via of 0.2 um over its end; pins of 5 x 5 um of two blocks
+    wanted = 30.1 * 0.1 - 4 * 0.1 / 2 + 4 * 40 + (0.2 * 0.2 - 0.15 * 0.1) + 2 * 25
+    assert metal(found, "m1")["material"]["pattern"]["share"] * 100 * 50 == pytest.approx(wanted, abs=0.01)
+
+
+def test_labels_and_layers_that_lef_alone_knows(tmp_path: Path, place: Path) -> None:
+    """A label beside the die is no part of it; a metal that a chip does not use is all host; LEF may say a layer twice."""
+    files = drawn(tmp_path, [(0, 0, 30_000, 10_000)], (80_000, 40_000))
+    layout = kdb.Layout()
+    layout.read(str(files[0]))
+    layout.top_cell().shapes(layout.layer(83, 0)).insert(kdb.Text("pad", -50_000, 90_000))
+    layout.write(str(files[0]))
+    assert micrometres(import_files(files, "x").scenario["geometry"]["footprint"]) == [80, 40]
+    lef = (place / "tech.lef").read_text().replace("  SPACING 0.1 ;", "  SPACING 0.1 ;\n  THICKNESS 0.2 ;")
+    m3 = lef[lef.index("LAYER M2") : lef.index("VIA VIA12")].replace("M2", "M3")
+    via = "VIA other\n  LAYER M1;\n    RECT 0 0 0.1 0.1 ;\nEND other\n"  # no space, as some write it
+    (place / "tech.lef").write_text(lef.replace("VIA VIA12", f"{via}{m3}VIA VIA12", 1))
+    (place / "again.lef").write_text(lef[: lef.index("MACRO")] + "END LIBRARY\n")
+    found = import_files([place / name for name in ("chip.def", "tech.lef", "again.lef")])
+    assert [layer["name"] for layer in found.layers] == ["bulk", "active", "M1", "V1", "M2", "M3"]
+    assert metal(found, "M3")["material"]["pattern"]["share"] == 0
+
+
+@pytest.mark.parametrize(("column", "told"), [("", True), ("mixed", False), ("lines_x", False)])
+def test_direction_is_told_where_it_is_assumed_and_counts(tmp_path: Path, column: str, told: bool) -> None:
+    files = drawn(tmp_path, [(0, 0, 30_000, 10_000)], (80_000, 40_000))
+    head, *rows = TABLE.splitlines()
+    files[1].write_text("\n".join([f"{head},sideways", f"{rows[0]},", f"{rows[1]},{column}"]) + "\n")
+    for cell, mixture in (("20 um", True), ("10 um", False)):  # fine cells are all metal or none
+        notes = import_files(files, "x", cell=cell).notes
+        assert any("as without a direction" in note for note in notes) == (told and mixture), (cell, notes)
+
+
+def test_shapes_that_lie_over_each_other_are_merged_in_time(tmp_path: Path) -> None:
+    """Twenty thousand bars, each 2 nm beside the last, cover one rectangle; twenty such rows are refused."""
+    (tmp_path / "layers.csv").write_text(TABLE)
+    files = [tmp_path / "die.gds", tmp_path / "layers.csv"]
+    for rows in (1, 20):
+        layout = kdb.Layout()
+        top, bar = layout.create_cell("TOP"), layout.create_cell("BAR")
+        bar.shapes(layout.layer(34, 0)).insert(kdb.Box(0, 0, 1000, 10_000))
+        placed = kdb.CellInstArray(bar.cell_index(), kdb.Trans(), kdb.Vector(2, 0), kdb.Vector(0, 1), 20_000, rows)
+        top.insert(placed)
+        top.shapes(layout.layer(235, 0)).insert(kdb.Box(0, 0, 80_000, 20_000))
+        layout.write(str(files[0]))
+        if rows == 1:
+            share = metal(import_files(files, "x", cell="1 mm"))["material"]["pattern"]["share"]
+            assert share == pytest.approx(40_998 / 160_000, abs=1e-6)
+    with pytest.raises(DeckError, match=r"die.gds:1: draws 400000 shapes that lie over each other 9740 times"):
+        import_files(files, "x", cell="1 mm")
+
+
 def test_without_tables_lef_says_all_or_the_layer_is_told(place: Path) -> None:
     with pytest.raises(DeckError, match=r"tech.lef:12: 'V1': nothing says its thickness; give it in a table"):
         import_files([place / "chip.def", place / "tech.lef"])

@@ -60,7 +60,7 @@ def test_table_for_icepak_has_the_temperatures_of_icepak() -> None:
     blocks = {}
     for plan in ("even", "heavy"):
         changed = [("geometry.layers.base_die.floorplan", f"base_die_{plan}.csv"), *CI]
-        case = decks.load(FOLDER / "icepak_stack" / "stack.yaml", changed)
+        case = decks.load(FOLDER / "table_icepak" / "stack.yaml", changed)
         values = run_case(case.scenario, Silent(), until="thermal").values
         stack = build_stack(case.scenario.geometry)
         names = [source.name for source in explicit_sources(case.scenario, stack)]

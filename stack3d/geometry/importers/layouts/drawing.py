@@ -6,8 +6,9 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ MOST_BYTES = 2_000_000_000
 """Of a layout."""
 MOST_SHAPES = 30_000_000
 """Of all layers, cells counted as often as they are placed."""
+OFTEN, MOST_OFTEN = 8, 300_000
+"""How often shapes lie over each other, in the mean, where they are merged piece by piece, and how many at most."""
+CHUNK, GROUP = 64, 16
+"""Shapes, and then pieces, that are merged at once: merging a thousand that lie over each other takes a million crossings."""
 MOST_UNITS = 1_000_000_000
 """Of a layout along x or y that KLayout counts without overflow."""
 OUTLINE = "OUTLINE"
@@ -62,8 +67,9 @@ class DrawnLayout:
         self._box = box
 
     def _options(self, path: Path, lef: Sequence[Path]) -> Any:
-        """How KLayout reads it: of DEF all metal by the names of its layers, no blockages."""
+        """How KLayout reads it: without texts, of DEF all metal by the names of its layers, no blockages."""
         options = self._db.LoadLayoutOptions()
+        options.text_enabled = False  # a label beside the die is no part of it
         if path.suffix != ".def":
             return options
         wanted = options.lefdef_config
@@ -84,6 +90,8 @@ class DrawnLayout:
         for index in self._indices((OUTLINE,)):
             for shape in self._top.shapes(index).each():
                 box += shape.bbox()
+                if not shape.is_box() and not shape.polygon.is_box():
+                    self.notes.append("DIEAREA is no rectangle: the die is its bounds.")
         if box.empty():
             raise mistake(place_of(self.path), "DIEAREA", "is missing")
         return box
@@ -121,10 +129,10 @@ class DrawnLayout:
         told = (info.name or f"{info.layer}/{info.datatype}" for info in self._layout.layer_infos())
         return sorted({name for name in told if name != OUTLINE})
 
-    def check(self, names: Sequence[str], place: FileLine) -> None:
-        """Raise DeckError for layers, named at a place, that are not there."""
+    def check(self, names: Sequence[str], known: Collection[str], place: FileLine) -> None:
+        """Raise DeckError for layers, named at a place, that are neither drawn nor known otherwise."""
         for name in names:
-            if not self._indices((name,)):
+            if not self._indices((name,)) and name not in known:
                 there = ", ".join(map(few, self.layers[:40])) or "none"
                 raise mistake(place, "layer", f"{self.path.name} draws no layer {few(name)}; there are {there}")
 
@@ -138,10 +146,27 @@ class DrawnLayout:
         if finer > 1:
             drawn.transform(self._db.ICplxTrans(float(finer)))
         steps = [-(-side // n) for side, n in zip(sides, counts)]
-        covered = drawn.merged().rasterize(self._db.Point(left, bottom), self._db.Vector(*steps), *counts)
+        covered = self._merged(drawn).rasterize(self._db.Point(left, bottom), self._db.Vector(*steps), *counts)
         lengths = [np.clip(side - step * np.arange(n), 0, step) for side, step, n in zip(sides, steps, counts)]
         shares: Floats = np.array(covered, dtype=float) / np.maximum(np.multiply.outer(lengths[1], lengths[0]), 1.0)
         return np.clip(shares, 0.0, 1.0)
+
+    def _merged(self, drawn: Any) -> Any:
+        """Shapes as what they cover together; raises DeckError for many that lie over each other often."""
+        drawn.remove_properties()  # shapes of two nets are kept apart otherwise, and count twice where they overlap
+        drawn.merged_semantics = False
+        often = drawn.area() / max(drawn.bbox().area(), 1)
+        drawn.merged_semantics = True
+        if often <= OFTEN:
+            return drawn.merged()
+        if (count := drawn.count()) > MOST_OFTEN:
+            times = f"{float(f'{often:.3g}'):.0f}"
+            said = f"draws {count} shapes that lie over each other {times} times, at most {MOST_OFTEN} of such"
+            raise mistake(place_of(self.path), "", said)
+        pieces = [self._db.Region(part).merged() for part in batched(drawn.each(), CHUNK)]
+        while len(pieces) > 1:
+            pieces = [sum(group, self._db.Region()).merged() for group in batched(pieces, GROUP)]
+        return pieces[0]
 
     def _sides(self, finer: int) -> tuple[int, int]:
         """Width and height of the die in so much finer units of the layout."""

@@ -16,6 +16,8 @@ COLUMNS = ("name", "layer", "thickness [um]", "fill", "host", "sideways")
 """Of the table, from the bottom up; the first three must be there. A row without a layer is of its host alone."""
 SIDEWAYS = ("islands", "mixed", "planes", "lines_x", "lines_y")
 MOST_ROWS = 256
+OPENS = ("LAYER", "MACRO", "NONDEFAULTRULE")
+"""What begins a section of LEF that ends with its name; ``LAYER M1;`` within a via begins none."""
 FILL, HOST = "copper", "silicon_dioxide"
 """Of drawn layers, where the table names none."""
 
@@ -34,6 +36,7 @@ class LayoutLayer:
     fill, host : str
         Names of materials, empty where the table names none.
     sideways : str
+        Empty where nothing says it.
     place : FileLine
     """
 
@@ -83,8 +86,8 @@ def _layer(cells: dict[str, str], path: Path, line: int) -> LayoutLayer:
             raise mistake(place, "thickness", f"wants more than 0, got {few(cells['thickness [um]'])}")
     elif not drawn:
         raise mistake(place, "thickness", "is empty, and no layer is named whose thickness LEF could say")
-    sideways = cells.get("sideways") or "mixed"
-    if sideways not in SIDEWAYS:
+    sideways = cells.get("sideways", "")
+    if sideways not in ("", *SIDEWAYS):
         raise mistake(place, "sideways", f"wants {', '.join(SIDEWAYS)}, got {few(sideways)}")
     return LayoutLayer(name, drawn, thickness, cells.get("fill", ""), cells.get("host", ""), sideways, place)
 
@@ -96,6 +99,11 @@ class LefTechnology:
     layers: list[LayoutLayer] = field(default_factory=list)
     blocks: set[str] = field(default_factory=set)
     """Macros of class BLOCK."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the layers, each once: a second file may state them again."""
+        return [layer.name for layer in self.layers]
 
     def thickness(self, names: Sequence[str]) -> float | None:
         """Of the first of some layers that has one. [m]"""
@@ -110,11 +118,11 @@ def read_lef(paths: Sequence[Path]) -> LefTechnology:
         kind, thickness = "", None
         for line, text in read_lines(path):
             words = text.split()
-            if inner is None and len(words) == 2 and words[0] in ("LAYER", "MACRO", "NONDEFAULTRULE"):
+            if inner is None and len(words) == 2 and words[0] in OPENS and not words[1].endswith(";"):
                 inner, kind, thickness, opened = words[1], words[0], None, line
             elif inner is not None and words[0] == "END" and words[1:] == [inner]:
-                if kind in ("ROUTING", "CUT"):
-                    found.layers.append(LayoutLayer(inner, (inner,), thickness, "", "", "mixed", place_of(path, opened)))
+                if kind in ("ROUTING", "CUT") and inner not in found.names:
+                    found.layers.append(LayoutLayer(inner, (inner,), thickness, "", "", "", place_of(path, opened)))
                 inner = None
             elif inner is not None:
                 kind, thickness = _said(words, kind, thickness, (path, line))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,10 @@ class _MetalStack:
             message = f"says no thicknesses; give a table (.csv) with the columns {', '.join(COLUMNS)}; it draws {there}"
             raise mistake(place_of(path), "layers", message)
         listed = read_table(tables[0]) if tables else technology.layers
-        self.layers = [self._with_thickness(layer, technology.thickness(layer.drawn)) for layer in listed]
+        told = technology
+        self.layers = [self._with_thickness(layer, told.thickness(layer.drawn), told.names) for layer in listed]
+        self.untold: list[str] = []
+        """Layers with fill and host side by side of which nothing says how they conduct sideways."""
 
     def _counts(self, cell: float | None) -> tuple[int, int]:
         """Cells along x and y; raises DeckError for too many."""
@@ -92,9 +95,9 @@ class _MetalStack:
             raise mistake(place_of(self.path), "cell", message)
         return nx, ny
 
-    def _with_thickness(self, layer: LayoutLayer, of_lef: float | None) -> LayoutLayer:
-        """A layer with a thickness; raises DeckError where nothing says it."""
-        self.drawing.check(layer.drawn, layer.place)
+    def _with_thickness(self, layer: LayoutLayer, of_lef: float | None, known: Collection[str]) -> LayoutLayer:
+        """A layer with a thickness; raises DeckError where nothing says it, and for layers neither drawn nor known to LEF."""
+        self.drawing.check(layer.drawn, known, layer.place)
         found = LayoutLayer(**{**vars(layer), "thickness": of_lef if layer.thickness is None else layer.thickness})
         if list(missing_thickness([found])):
             wanted = f"give it in a table (.csv) with the columns {', '.join(COLUMNS)}"
@@ -143,8 +146,12 @@ class _MetalStack:
         entry: dict[str, Any] = {"name": name, "thickness": length(thickness)}
         if not layer.drawn:
             return entry | {"material": host, **said}
+        return entry | {"material": {"pattern": self._pattern(layer, name, stem)}, **said}
+
+    def _pattern(self, layer: LayoutLayer, name: str, stem: str) -> dict[str, Any]:
+        """Host and fill of a drawn layer, with the share of each cell."""
         shares = self.drawing.shares(layer.drawn, self.counts)
-        pattern: dict[str, Any] = {"host": host, "fill": layer.fill or FILL}
+        pattern: dict[str, Any] = {"host": layer.host or HOST, "fill": layer.fill or FILL}
         rows = _rows(shares)
         if len({value for row in rows for value in row}) == 1:
             pattern["share"] = float(rows[0][0])
@@ -152,11 +159,13 @@ class _MetalStack:
             file = f"{stem}_{name}.csv"
             self.tables[file] = "".join(f"{','.join(row)}\n" for row in rows)
             pattern["map"] = file
-        if layer.sideways != "mixed":
+        if layer.sideways not in ("", "mixed"):
             pattern["sideways"] = layer.sideways
+        if not layer.sideways and ((shares > 0) & (shares < 1)).any():
+            self.untold.append(name)
         self.notes.append(f"{name}: {' and '.join(layer.drawn)} cover {100 * shares.mean():.3g} % of the die, "
                           f"{100 * shares.min():.3g} to {100 * shares.max():.3g} % of a cell.")  # fmt: skip
-        return entry | {"material": {"pattern": pattern}, **said}
+        return pattern
 
     def _sources(self, layer: str, powers: Path | None) -> list[Any]:
         """Regions with their power; without a table blocks, or the die, with none; raises DeckError."""
@@ -206,8 +215,9 @@ class _MetalStack:
         self.notes.append(f"Heat arises in {heated}, the layer under the lowest drawn one.")
         if any(layer.drawn and not layer.fill for layer in self.layers):
             self.notes.append(f"What is drawn is {FILL} where the table names no fill (assumed).")
-        if any(layer.drawn and layer.sideways == "mixed" for layer in self.layers):
-            self.notes.append("Sideways it conducts as a pattern without a direction (mixed); see sideways of the table.")
+        if self.untold:
+            named = ", ".join(self.untold)
+            self.notes.append(f"Sideways {named}: as without a direction (mixed, assumed); see sideways of the table.")
         self.notes.append("A layout holds no cooling: cold_plate on the top face, 300 K around (assumed); set cooling.")
 
 
