@@ -131,6 +131,15 @@ def test_reference_pages_hold_everything(generate: ModuleType, tmp_path: Path) -
     assert generate.outcomes(report) == {("test_analytic_series", "test_a"): "failed"}
 
 
+@pytest.mark.parametrize(
+    "page", sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")]), ids=lambda p: p.stem
+)
+def test_a_page_begins_with_what_the_reader_will_be_able_to_do(page: Path) -> None:
+    text = re.sub(r"\A---\n.*?^---\n", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    first = re.split(r"\n\n+", text.strip())[1]
+    assert re.match(r"(With|After) this (page|manual) (you|stack3d)\b", first), first
+
+
 def test_what_reference_pages_add_is_about_what_there_is(generate: ModuleType) -> None:
     """Laws stand behind blocks of decks, formulas behind variables, and every example of the page of tasks loads."""
     import formulas
