@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from stack3d.schema.numerics import MeshDeck
 CLOSEST = 2e-7
 """Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm. Assumed: no process draws finer ones. Where
 solvers fail it does not say, for that goes with what lies between: `docs/trust.md`."""
+SHARED = 64
+"""Places between two walls that closeness is read at where cavities of several pitches meet."""
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
 
@@ -36,8 +38,8 @@ class _Axis:
     """Of sources: their ends are lines where they do not crowd another, and elements are finer towards them."""
     points: tuple[float, ...]
     """Lines where they do not crowd another."""
-    walls: frozenset[float]
-    """Of channels."""
+    cavities: frozenset[tuple[float, ...]]
+    """Walls of the channels of each layer, from the first to the last; layers with the same ones count once."""
     gaps: frozenset[tuple[float, float]]
     """Edges of neighbouring blocks of one layer, each with the width of what lies between."""
 
@@ -59,7 +61,7 @@ class _Axis:
             frozenset(ends_of(patches, axis)),
             tuple(span_of(s.extent, axis) for s in sources),
             tuple(p[axis] for p in points),
-            frozenset(ends_of((outline for channels in flows for outline in channels.outlines), axis)),
+            frozenset(tuple(sorted(set(ends_of(channels.outlines, axis)))) for channels in flows),
             frozenset(least(gap for i in range(len(stack.layers)) for gap in gaps_of(stack, i, axis).items()).items()),
         )
 
@@ -98,12 +100,34 @@ class _Axis:
     def _between(self, a: float, b: float, spacing: Spacing, fewest: int) -> Floats:
         """Lines from a to b.
 
-        Between two walls of channels lie half as many elements as in a source, two at least, closer to the walls: heat turns
-        a corner there within the thickness of the floor.
+        From wall to wall of a channel, or between two, lie half as many elements as in a source, two at least, closer to the
+        walls: heat turns a corner there within the thickness of the floor.
         """
         lines = spacing.lines(a, b, 1)
-        if a in self.walls and b in self.walls and lines.size <= fewest + 1:
-            lines = a + 0.5 * (b - a) * (1.0 - np.cos(np.pi * np.arange(fewest + 1) / fewest))
+        if a in self._walls and b in self._walls:
+            asked = self._across(a, b, fewest)
+            lines = asked if lines.size <= asked.size else lines
+        return lines
+
+    @cached_property
+    def _walls(self) -> frozenset[float]:
+        return frozenset(wall for walls in self.cavities for wall in walls)
+
+    def _across(self, a: float, b: float, fewest: int) -> Floats:
+        """Lines between two walls: as close as any layer with channels has them there.
+
+        Where cavities of other pitches cut a channel or wall, its elements are shared out over the pieces.
+        """
+        around = {(p, q) for walls in self.cavities for p, q in zip(walls[:-1], walls[1:]) if p <= a and b <= q}
+        even = 0.5 * (1.0 - np.cos(np.linspace(0.0, np.pi, max(fewest, SHARED if len(around - {(a, b)}) else 0) + 1)))
+        sample = np.asarray(a + (b - a) * even)
+        if around <= {(a, b)}:
+            return sample
+        angles = np.array([np.arccos(np.clip(1.0 - 2.0 * (sample - p) / (q - p), -1.0, 1.0)) for p, q in around])
+        upto = np.concatenate([[0.0], np.cumsum(np.diff(angles, axis=1).max(axis=0))]) * fewest / np.pi
+        n = max(1, int(np.ceil(upto[-1] - 1e-6)))
+        lines = np.interp(np.linspace(0.0, upto[-1], n + 1), upto, sample)
+        lines[0], lines[-1] = a, b
         return lines
 
 

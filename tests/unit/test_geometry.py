@@ -77,6 +77,33 @@ def test_grid_has_lines_on_edges_and_contacts() -> None:
     assert [grid.cells_of(range(i, i + 1)).size for i in (0, 1)] == [2, 2]
 
 
+def test_cavities_of_several_pitches_share_their_elements() -> None:
+    """Each channel and wall has as many elements as alone, of about the same sizes, not as many again in each of its pieces."""
+    water = {"coolant": {"heat_capacity": "4.17e6 J/m^3/K"}, "flow_rate": "40 ml/min", "inlet_temperature": "300 K"}
+    pitches = {30: (100, 100, 50), 23: (150, 110, 65)}  # count: width, wall and edge wall, in micrometres; 6 mm in all
+    layers, walls = [{"name": "floor"}], {}
+    for count, (width, wall, edge) in pitches.items():
+        sizes = {"width": f"{width} um", "wall_width": f"{wall} um", "edge_wall_width": f"{edge} um"}
+        channels = {"direction": "y", "count": count, "wall_film_coefficient": "3e4 W/m^2/K", **sizes, **water}
+        layers += [{"name": f"of_{count}", "channels": channels}, {"name": f"over_{count}"}]
+        starts = edge + (width + wall) * np.arange(count)
+        walls[count] = 1e-6 * np.sort(np.concatenate([starts, starts + width]))
+
+    def lines(*chosen: dict[str, object]) -> np.ndarray:
+        stack = build_stack(geometry(*chosen, footprint=["6 mm", "6 mm"]))
+        return build_grid(stack, [], MeshDeck(lateral=16, per_source=24)).x
+
+    both = lines(*layers)
+    assert both.size < 0.7 * 12 * sum(edges.size for edges in walls.values())
+    for own, edges in zip((lines(*layers[:3]), lines(layers[0], *layers[3:])), walls.values()):
+        at = np.searchsorted(both, edges - 1e-12)
+        np.testing.assert_allclose(both[at], edges, rtol=0, atol=1e-12)
+        assert np.diff(at).min() >= 12
+        inner = slice(at[0], at[-1])
+        allowed = np.diff(own)[np.searchsorted(own, 0.5 * (both[1:] + both[:-1])[inner]) - 1]
+        assert (np.diff(both)[inner] <= 1.5 * allowed).all()  # sizes grow by up to so much from one element to the next
+
+
 def test_crowded_edges_do_not_make_slivers() -> None:
     stack = build_stack(geometry({"name": "a"}))
     sources = [HeatSource(f"s{i}", "a", Rectangle(0.001 + i * 1e-9, 0.002, 0.001, 0.002), 1.0) for i in range(5)]

@@ -70,8 +70,8 @@ HANDED_OVER = 0.5
 """Of that, what goes when the matrix is there, at least: arrays of bricks, tables of DOLFINx. [-]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
-STILL, FLOWING, AT_ONCE = 4e-6, 6e-5, 4e-8
-"""Per unknown of a solve with its error, in solids, beside channels, whose coolant takes ten passes, and in uniform layers;
+STILL, FLOWING, AT_ONCE = 4e-6, 1.2e-5, 4e-8
+"""Per unknown of a solve with its error, in solids, beside channels, and in uniform layers;
 `benchmarks/durations.py`. [s]"""
 PROBES = "thermal/probe_temperature"
 _GRIDS: WeakKeyDictionary[Chip, Grid] = WeakKeyDictionary()
