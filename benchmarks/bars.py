@@ -326,7 +326,8 @@ def judged(chip: Chip) -> tuple[dict[str, Any], dict[str, Any], tuple[float, flo
     backends = Backends()
     if (deck := chip.scenario.transient) is not None:
         steps = TakenSteps()
-        values = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, body), steps=steps)[0]
+        values, hottest = over_time(chip, deck, backends.solid(chip.scenario, chip.stack, body), steps=steps)
+        hottest()
         middle = time.process_time()
         found = error_bars.of_march(chip, deck, values, backends.coarse, None, steps)
     else:

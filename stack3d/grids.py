@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,11 @@ class Grid:
     def cells_of(self, layers: range) -> NDArray[np.intp]:
         """Z cells of layers that lie one over the other, without their contact cells."""
         return np.flatnonzero((self.layer >= layers.start) & (self.layer < layers.stop) & (np.diff(self.z) > 0))
+
+    @cached_property
+    def reads(self) -> dict[tuple[Any, ...], Any]:
+        """What temperatures on these lines are read by, by what is read: sought once for all of them; see `GridField`."""
+        return {}
 
     @cached_property
     def _nodes(self) -> dict[tuple[range, Rectangle], tuple[slice, slice, slice]]:

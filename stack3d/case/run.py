@@ -235,7 +235,8 @@ class _EachMesh:
             state = None if loop is None else loop.first_epoch(beyond=self.is_field)
             if scenario.transient is not None:
                 solid, steps = backends.solid(scenario, chip.stack, body), TakenSteps()
-                record, solution, cooled = over_time(chip, scenario.transient, solid, state, steps)
+                record, hottest = over_time(chip, scenario.transient, solid, state, steps)
+                solution, cooled = hottest()
                 estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state, steps)
                 return _Solved(record, body, solution, cooled, estimates, unknowns, state)
             if state is None or computing is None:

@@ -111,6 +111,9 @@ def hottest_node(values: Floats, x: Floats, y: Floats) -> int:
     x, y : ndarray, of shapes that broadcast to that of `values`
         Places of the nodes. [m]
     """
-    equal = np.flatnonzero(values >= values.max() - AS_HOT * np.ptp(values))
+    highest = values.max()
+    equal = np.flatnonzero(values >= highest - AS_HOT * (highest - values.min()))
+    if equal.size == 1:
+        return int(equal[0])
     x, y = (np.broadcast_to(at - 0.5 * (at.min() + at.max()), values.shape).flat[equal] for at in (x, y))
     return int(equal[np.hypot(x, y).argmin()])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -54,23 +53,21 @@ def hat_values(lines: Floats, position: float) -> Floats:
     return out
 
 
-def _curvature_rows(lines: Floats, breaks: Floats) -> Floats:
-    """Second derivative per element as weights on the nodes, shape (elements, nodes). [m⁻²]
+def _curvature(lines: Floats, breaks: Floats, element: int) -> Floats:
+    """Second derivative in an element as weights on the nodes, shape (n,). [m⁻²]
 
-    The mean of the second differences at an element's two ends, of those that lie inside a smooth segment; a segment of
-    one element has none.
+    The mean of the second differences at its two ends, of those that lie inside a smooth segment; a segment of one element has
+    none.
     """
-    n = lines.size
-    step = np.diff(lines)
-    nodal = np.zeros((n, n))
-    for i in range(1, n - 1):
-        if np.abs(breaks - lines[i]).min(initial=np.inf) > 1e-9 * (lines[-1] - lines[0]):
-            scale = 2.0 / (step[i - 1] + step[i])
-            nodal[i, i - 1], nodal[i, i + 1] = scale / step[i - 1], scale / step[i]
-            nodal[i, i] = -nodal[i, i - 1] - nodal[i, i + 1]
-    known = nodal.any(axis=1).astype(float)
-    count = known[:-1] + known[1:]
-    return (nodal[:-1] + nodal[1:]) / np.where(count > 0, count, 1.0)[:, None]
+    out, known = np.zeros(lines.size), 0
+    slack = 1e-9 * float(lines[-1] - lines[0])
+    for i in range(max(1, element), min(element + 2, lines.size - 1)):
+        if np.abs(breaks - lines[i]).min(initial=np.inf) > slack:
+            left, right = lines[i] - lines[i - 1], lines[i + 1] - lines[i]
+            scale = 2.0 / (left + right)
+            out[i - 1 : i + 2] += scale / left, -scale / left - scale / right, scale / right
+            known += 1
+    return out / max(known, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +88,19 @@ class LineRecovery:
     lines: Floats
     breaks: Floats = field(default_factory=lambda: np.empty(0))
 
-    @cached_property
-    def _curvature(self) -> Floats:
-        return _curvature_rows(self.lines, np.asarray(self.breaks))
-
     def integral(self, lower: float, upper: float) -> Floats:
         """Weights of the nodes in the integral over [lower, upper], shape (n,); they sum to ``upper - lower``. [m]"""
         left, right = self.lines[:-1], self.lines[1:]
         width = right - left
         a, b = ((np.clip(v, left, right) - left) / width for v in (lower, upper))
+        bends = np.array([_curvature(self.lines, self.breaks, j) for j in range(width.size)])
         chord = width * ((b**2 / 2 - b**3 / 3) - (a**2 / 2 - a**3 / 3))
-        return np.asarray(hat_integrals(self.lines, lower, upper) - (0.5 * width**2 * chord) @ self._curvature)
+        return np.asarray(hat_integrals(self.lines, lower, upper) - (0.5 * width**2 * chord) @ bends)
 
     def value(self, position: float) -> Floats:
         """Weights of the nodes in the value at `position`, shape (n,); they sum to 1."""
         j = int(np.clip(np.searchsorted(self.lines, position, side="right") - 1, 0, self.lines.size - 2))
         width = self.lines[j + 1] - self.lines[j]
         share = (position - self.lines[j]) / width
-        return np.asarray(hat_values(self.lines, position) - 0.5 * width**2 * share * (1 - share) * self._curvature[j])
+        bend = _curvature(self.lines, self.breaks, j)
+        return np.asarray(hat_values(self.lines, position) - 0.5 * width**2 * share * (1 - share) * bend)

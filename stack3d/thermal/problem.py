@@ -16,6 +16,7 @@ from stack3d.grids import Grid, Plane, planes_of
 from stack3d.layout import Floats, HeatSource, Stack, Surface
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.fields.on_grid import GridField
+from stack3d.thermal.grid.cell_properties import CellProperties
 
 FilmLaw = Callable[[float], float]
 """Film coefficient [W m⁻² K⁻¹] for the temperature of its face [K]."""
@@ -144,6 +145,11 @@ class ThermalProblem:
         """Those of the grid."""
         return self.grid
 
+    @cached_property
+    def cells(self) -> CellProperties:
+        """What the cells of the grid are made of."""
+        return CellProperties.of(self.stack, self.grid)
+
     @property
     def reference(self) -> float:
         """Temperature that rises count from. [K]"""
@@ -189,11 +195,10 @@ class ThermalProblem:
     def bent(self, field: GridField, sources: Sequence[HeatSource], pushed: float, left: Mapping[str, float]) -> GridField:
         """The field with the bow of heated layers, by the share of the heat [W] that leaves."""
         from stack3d.thermal.grid.bends import bends, settled
-        from stack3d.thermal.grid.cell_properties import CellProperties
 
-        cells = CellProperties.of(field.stack, field.grid)
+        cells = self.cells
         share = settled(self, cells, field.values, sum(s.power for s in sources) + pushed, left)
-        parts = bends(field.stack, field.grid, cells, sources, field.values)
+        parts = bends(field.stack, field.grid, cells, sources, None if cells.is_linear else field.values)
         return dataclasses.replace(field, bend={name: share * part for name, part in parts.items()})
 
     def covered(self, face: str) -> Floats:

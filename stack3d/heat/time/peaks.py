@@ -28,10 +28,20 @@ class HighestSeen:
         State of the system → temperature.
     changes : ndarray
         Instants, ascending, at which the power changes. [s]
+    within : sequence of (float, float), optional
+        Spells of time outside of which nothing is looked at; all of it by default. [s]
     """
 
-    def __init__(self, layers: Sequence[str], field_of: Callable[[Floats], Field], changes: Floats) -> None:
-        self.layers, self._field_of, self._changes = tuple(layers), field_of, changes
+    def __init__(
+        self,
+        layers: Sequence[str],
+        field_of: Callable[[Floats], Field],
+        changes: Floats,
+        within: Sequence[tuple[float, float]] = (),
+    ) -> None:
+        self.layers, self._field_of, self._changes, self._within = tuple(layers), field_of, changes, tuple(within)
+        self._from, self._to = np.reshape(self._within, (-1, 2)).T
+        self._instants: list[float] = []
         self.values = np.full(len(self.layers), -np.inf)
         self.times = np.full(len(self.layers), np.nan)
         self.spans: list[tuple[float, float]] = [(0.0, 0.0)] * len(self.layers)
@@ -47,6 +57,10 @@ class HighestSeen:
         if self._last and time <= self._last[-1][0] * (1 + SAME):
             return
         self.until = max(self.until, time)
+        if self._within and not ((self._from <= time * (1 + SAME)) & (time <= self._to * (1 + SAME))).any():
+            self.restart()
+            return
+        self._instants.append(time)
         field = self._field_of(state)
         now = np.array([field.layer_max(name) for name in self.layers])
         if now.max() > self._most:
@@ -71,6 +85,12 @@ class HighestSeen:
             shift = -slope / (2 * bend)
             self.values[i], self.times[i] = b[i] + 0.5 * slope * shift, t1 + shift
             self._fields[i], self.spans[i] = field, (t0, t2)
+
+    def around(self) -> tuple[tuple[float, float], ...]:
+        """Instants before and after those that the peak of each layer is told by. [s]"""
+        seen = np.array(self._instants)
+        found = [np.searchsorted(seen, span) for span in self.spans]
+        return tuple((float(seen[max(0, a - 1)]), float(seen[min(b + 1, seen.size - 1)])) for a, b in found)
 
     def restart(self) -> None:
         """Forget the instants seen last: those to come lie elsewhere."""

@@ -81,8 +81,8 @@ def stretch(schedule: PowerSchedule, begin: float, end: float) -> PowerSchedule:
 
 def over_time(
     chip: Chip, deck: TransientDeck, solid: SolidBackend, state: Heat | None = None, steps: TakenSteps | None = None
-) -> tuple[Record, ThermalSolution, HeatProblem]:
-    """Variables of ``/thermal`` with time first, the hottest of all states, and the problem with its films.
+) -> tuple[Record, Callable[[], tuple[ThermalSolution, HeatProblem]]]:
+    """Variables of ``/thermal`` with time first; and the hottest of all states, with the problem with its films then.
 
     Maxima over time are those of all instants, from the start to `until`, or over a whole period; see `HighestSeen`.
 
@@ -98,7 +98,7 @@ def over_time(
     solid : SolidBackend
     state : Heat, optional
     steps : TakenSteps, optional
-        As `integrate` has it; not told of periods that are sought.
+        As `integrate` has it; not told of periods that are sought. Given ones look at peaks where theirs lie.
 
     Raises
     ------
@@ -123,7 +123,9 @@ def over_time(
     until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
     changes = np.unique(np.append(changes, spells.begins[spells.begins < until]))
-    peaks = HighestSeen([layer.name for layer in chip.stack.named], lambda state: spells.present.system.field(state), changes)
+    near = () if steps is None else steps.peaks
+    named = [layer.name for layer in chip.stack.named]
+    peaks = HighestSeen(named, lambda state: spells.present.system.field(state), changes, near)
     if deck.periodic:
         state_at = _periodic(spells, schedule, deck, start, allowed, peaks)
     else:
@@ -158,8 +160,14 @@ def over_time(
         counted(state_at(until))
     out = record.over_time(rows, times)
     peaks.put([layer.name for layer in chip.stack.with_role("rram")], out)
-    when, there = peaks.hottest
-    return out, *solution_of(there, spells.before(when).system.field(there), when)
+    if steps is not None and steps.taken:
+        steps.peaks = peaks.around()
+
+    def hottest() -> tuple[ThermalSolution, HeatProblem]:
+        when, there = peaks.hottest
+        return solution_of(there, spells.before(when).system.field(there), when)
+
+    return out, hottest
 
 
 def _marched(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Self
+from functools import cached_property, partial
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +42,32 @@ class GridField:
     def _found(self) -> dict[str, tuple[int, int, int]]:
         return {}
 
-    @cached_property
-    def _lines(self) -> dict[str, tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]]:
-        return {}
+    def _once[T](self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What the grid keeps under a key, made if it is not there."""
+        if key not in self.grid.reads:
+            self.grid.reads[key] = make()
+        return cast(T, self.grid.reads[key])
 
     def _recovery(self, layer: str) -> tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]:
         """Nodes along z of a layer, and recovery along z, y, x; gradients may jump at edges of the layer and its blocks."""
-        if layer not in self._lines:
+
+        def make() -> tuple[NDArray[np.intp], LineRecovery, LineRecovery, LineRecovery]:
+            index, edges = self._levels(layer)[0], self.stack.edges(layer)
+            y, x = (np.array(at) for at in zip(*((v, w) for e in edges for v, w in ((e.y0, e.x0), (e.y1, e.x1)))))
+            lines = self.grid
+            return index, LineRecovery(lines.z[index]), LineRecovery(lines.y, y), LineRecovery(lines.x, x)
+
+        return self._once(("recovery", layer), make)
+
+    def _levels(self, layer: str) -> tuple[NDArray[np.intp], Floats]:
+        """Nodes along z of a layer, and their weights in its mean."""
+
+        def make() -> tuple[NDArray[np.intp], Floats]:
             cells = self.grid.cells_of(self.stack.slabs[layer])
-            index = np.arange(cells[0], cells[-1] + 2)
-            edges = self.stack.edges(layer)
-            self._lines[layer] = (
-                index,
-                LineRecovery(self.grid.z[index]),
-                LineRecovery(self.grid.y, np.array([v for e in edges for v in (e.y0, e.y1)])),
-                LineRecovery(self.grid.x, np.array([v for e in edges for v in (e.x0, e.x1)])),
-            )
-        return self._lines[layer]
+            lines = self.grid.z[index := np.arange(cells[0], cells[-1] + 2)]
+            return index, hat_integrals(lines, lines[0], lines[-1]) / self.stack.layer(layer).thickness
+
+        return self._once(("levels", layer), make)
 
     def with_values(self, values: Floats) -> Self:
         """The same field with other nodal values of its shape. [K]"""
@@ -76,10 +85,8 @@ class GridField:
 
     def plane_mean(self, layer: str) -> Floats:
         """Mean through the thickness of `layer` at each lateral node, shape (ny+1, nx+1). [K]"""
-        slab = self.stack.layer(layer)
-        index = self._recovery(layer)[0]
-        lines = self.grid.z[index]
-        return np.tensordot(hat_integrals(lines, lines[0], lines[-1]) / slab.thickness, self.values[index], axes=1)
+        index, weights = self._levels(layer)
+        return np.tensordot(weights, self.values[index], axes=1)
 
     def map(self, layer: str, nx: int, ny: int, extent: Rectangle | None = None) -> Floats:
         """Volume means over ny by nx equal boxes of a layer, NaN where it is void; shape (ny, nx). [K]"""
@@ -108,7 +115,7 @@ class GridField:
         bent = area * self._bend(layer)
         out = np.empty(len(boxes))
         for i, box in enumerate(boxes):
-            (rows, wy), (columns, wx) = _cells_in(self.grid.y, box.y0, box.y1), _cells_in(self.grid.x, box.x0, box.x1)
+            (rows, wy), (columns, wx) = self._once(("box", box), partial(_cells_within, self.grid, box))
             there = rows, columns
             heat, y, x = (
                 sum(wy[b] @ corners[b][a][there] @ wx[a] for b in (0, 1) for a in (0, 1)),
@@ -219,6 +226,11 @@ class GridField:
         """Largest nodal temperature of ``top`` or ``bottom``. [K]"""
         level = {"top": -1, "bottom": 0}.get(face)
         return None if level is None else float(self.values[level].max())
+
+
+def _cells_within(grid: Grid, box: Rectangle) -> tuple[tuple[slice, Floats], tuple[slice, Floats]]:
+    """As `_cells_in`, along y and x."""
+    return _cells_in(grid.y, box.y0, box.y1), _cells_in(grid.x, box.x0, box.x1)
 
 
 def _cells_in(lines: Floats, lower: float, upper: float) -> tuple[slice, Floats]:

@@ -42,7 +42,7 @@ def _least_contrast(stack: Stack) -> float:
 
 def solves_at_once(problem: ThermalProblem) -> bool:
     """Whether the tensor solver needs one application of its inverse."""
-    return averages_well(problem.stack) and is_separable(problem, CellProperties.of(problem.stack, problem.grid))
+    return averages_well(problem.stack) and is_separable(problem, problem.cells)
 
 
 def is_separable(problem: ThermalProblem, cells: CellProperties) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from stack3d.grids import Grid
 from stack3d.layout import Floats
 from stack3d.thermal.problem import ThermalProblem
 
+KEPT = 4
+"""Lines whose modes are kept: those along x and y of a mesh, and of one that judges it."""
 AT_ONCE = 100_000
 """Values on their way from modes to nodes: small planes go together, large ones each on its own."""
 
@@ -32,7 +35,15 @@ class LateralModes:
 
     @classmethod
     def of(cls, lines: Floats, *, film_ratio: float = 0.0) -> LateralModes:
-        """Modes on `lines`, both ends with film coefficient over conductivity `film_ratio`; infinite fixes them. [m⁻¹]"""
+        """Modes on `lines`, both ends with film coefficient over conductivity `film_ratio`; infinite fixes them. [m⁻¹]
+
+        Those of the last lines are kept: heights and rates of change of one grid, and flatter elements, share them.
+        """
+        return _modes_of(lines.tobytes(), film_ratio)
+
+    @classmethod
+    def solved(cls, lines: Floats, film_ratio: float) -> LateralModes:
+        """The same anew."""
         width = np.diff(lines)
         n = lines.size
         stiffness, mass = np.zeros((n, n)), np.zeros((n, n))
@@ -166,20 +177,24 @@ class FastDiagonalisation:
             film[0] += layers.bottom
         if self.last == grid.z.size:
             film[-1] += layers.top
-        pivot = np.zeros(shape)
+        pivot, lower = np.zeros(shape), np.empty(shape)
+        material, each = (np.nan, np.nan, np.nan), pivot
         for c, height in enumerate(layers.thickness):
-            sink = layers.conductivity_x[c] * values_x + (layers.conductivity_y[c] * values_y + rate * layers.capacity[c])
-            sink *= height / 6
+            here = layers.conductivity_x[c], layers.conductivity_y[c], layers.capacity[c]
+            if here != material:
+                material, each = here, here[0] * values_x + (here[1] * values_y + rate * here[2])
+            sink = each * (height / 6)
             diagonal = 2 * sink
             diagonal += layers.conductance[c]
             sink -= layers.conductance[c]
             k = c - self.first
             if k >= 0:
                 pivot += diagonal
-                pivot += film[k]
+                if film[k] != 0.0:
+                    pivot += film[k]
                 np.divide(1.0, pivot, out=self._inverse[k], casting="same_kind")
                 if k + 1 < n:
-                    lower = sink / pivot
+                    np.divide(sink, pivot, out=lower)
                     self._lower[k] = lower
                     np.multiply(sink, lower, out=pivot)
                     np.subtract(diagonal, pivot, out=pivot)
@@ -219,16 +234,21 @@ class FastDiagonalisation:
 
     def solve_modal(self, modal: Floats, *, start: int = 0) -> Floats:
         """Solve the tridiagonal systems in place, shape (n, my, mx) or (n, …, my, mx); planes before `start` hold zero."""
-        work = np.empty_like(modal[0])
-        for k in range(start, modal.shape[0] - 1):
-            np.multiply(self._lower[k], modal[k], out=work)
-            modal[k + 1] -= work
-        modal[-1] *= self._inverse[-1]
-        for k in range(modal.shape[0] - 2, -1, -1):
-            modal[k] *= self._inverse[k]
-            np.multiply(self._lower[k], modal[k + 1], out=work)
-            modal[k] -= work
+        planes, work = list(modal), np.empty_like(modal[0])
+        for lower, below, above in zip(self._lower[start:], planes[start:], planes[start + 1 :]):
+            np.multiply(lower, below, out=work)
+            np.subtract(above, work, out=above)
+        np.multiply(planes[-1], self._inverse[-1], out=planes[-1])
+        for inverse, lower, below, above in zip(self._inverse[-2::-1], self._lower[::-1], planes[-2::-1], planes[:0:-1]):
+            np.multiply(below, inverse, out=below)
+            np.multiply(lower, above, out=work)
+            np.subtract(below, work, out=below)
         return modal
+
+
+@lru_cache(maxsize=KEPT)
+def _modes_of(lines: bytes, film_ratio: float) -> LateralModes:
+    return LateralModes.solved(np.frombuffer(lines), film_ratio)
 
 
 def lateral_modes(grid: Grid, layers: SeparableLayers) -> tuple[LateralModes, LateralModes]:

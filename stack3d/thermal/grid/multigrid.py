@@ -19,6 +19,10 @@ from stack3d.thermal.grid.operator import GridOperator
 
 COARSEST = 64
 """Lateral nodes at which a level is solved directly."""
+LEFT = 0.6
+"""Share of the lateral nodes that a coarser level has, at most: levels of half skip sizes of elements that no sweep smooths."""
+ROUNDING = 1e-9
+"""Relative difference of conductivities that is none: averages of equal ones differ by less."""
 LINE_SPECTRUM = (0.4, 3.0)
 """Interval of eigenvalues, scaled by the lines, that smoothing damps. No element exceeds 3 (stiffness of a cell stretched in
 the plane; a mass matrix reaches 9/4), so that smoothing always contracts; the lower end is chosen by iteration counts."""
@@ -233,14 +237,18 @@ def _summed(values: Floats, shares: Shares, axis: int) -> Floats:
 
 
 def coarsened(operator: GridOperator) -> GridOperator | None:
-    """The operator on about half as many lines in x and y, cells averaged over their area; None if none can go."""
+    """The operator on about half as many lines in x and y, cells averaged over their area; None if none can go.
+
+    Few lines between materials all stay: a crack that a coarse level does not have takes it many cycles.
+    """
     problem, cells = operator.problem, operator.cells
     grid = problem.grid
     hard_y, hard_x = _material_lines(cells, grid)
-    target = 2.0 * min(np.diff(grid.x).min(), np.diff(grid.y).min())
+    all_stay = bool(hard_y.sum() * hard_x.sum() <= COARSEST)
+    target, widest = 2.0 * min(np.diff(grid.x).min(), np.diff(grid.y).min()), max(np.ptp(grid.x), np.ptp(grid.y))
     while True:
-        keep_y, keep_x = _kept_lines(grid.y, hard_y, target), _kept_lines(grid.x, hard_x, target)
-        if 2 * keep_y.size * keep_x.size <= grid.y.size * grid.x.size or max(keep_y.size, keep_x.size) <= 2:
+        keep_y, keep_x = (_kept_lines(at, hard, target, all_stay) for at, hard in ((grid.y, hard_y), (grid.x, hard_x)))
+        if keep_y.size * keep_x.size <= LEFT * grid.y.size * grid.x.size or target > widest:
             break
         target *= 1.5
     if keep_y.size * keep_x.size == grid.y.size * grid.x.size:
@@ -296,13 +304,14 @@ def _material_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.bool_
     hard_y[[0, -1]] = hard_x[[0, -1]] = True
     for k in cells.conductivity:
         if k.shape[1:] != (1, 1):
-            hard_y[1:-1] |= (k[:, 1:] != k[:, :-1]).any(axis=(0, 2))
-            hard_x[1:-1] |= (k[..., 1:] != k[..., :-1]).any(axis=(0, 1))
+            slack = ROUNDING * np.abs(k).max()
+            hard_y[1:-1] |= (np.abs(np.diff(k, axis=1)) > slack).any(axis=(0, 2))
+            hard_x[1:-1] |= (np.abs(np.diff(k, axis=2)) > slack).any(axis=(0, 1))
     return hard_y, hard_x
 
 
-def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float) -> NDArray[np.intp]:
-    """Lines about `target` apart, on hard ones where that leaves no sliver."""
+def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float, all_stay: bool) -> NDArray[np.intp]:
+    """Lines about `target` apart, on hard ones where that leaves no sliver, or on all of these."""
     kept = [0]
     last = lines.size - 1
     while kept[-1] < last:
@@ -312,7 +321,9 @@ def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float) -> NDArra
             hard[: last + 1] & (lines >= lines[start] + 0.5 * target) & (lines <= lines[start] + 1.5 * target)
         )
         near = near[near > start]
-        kept.append(int(near[-1]) if near.size else furthest)
+        after = int(near[-1]) if near.size else furthest
+        ahead = np.flatnonzero(hard[start + 1 : after]) if all_stay else near[:0]
+        kept.append(start + 1 + int(ahead[0]) if ahead.size else after)
     return np.array(kept)
 
 

@@ -21,7 +21,6 @@ from stack3d.thermal.falling_conductivity import of_conductivity
 from stack3d.thermal.fields.on_grid import GridField
 from stack3d.thermal.grid.averages import LOW_CONTRAST, at_rate, averaged_layers, contrast, is_separable
 from stack3d.thermal.grid.bends import bends
-from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.diagonalisation import FastDiagonalisation
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.loads import boundary_load, source_loads
@@ -70,7 +69,7 @@ class TensorSolver:
         self.problem, self.rtol, self.most_iterations = problem, rtol, most_iterations
         self.counts = Counter() if counts is None else counts
         self.counts["preconditioners"] += 1
-        self.cells = CellProperties.of(problem.stack, problem.grid)
+        self.cells = problem.cells
         self.is_linear, self.frozen_at = self.cells.is_linear or at is not None, at
         factor = None if at is None or self.cells.is_linear else self.cells.conductivity_factor(problem.grid, at)
         self.operator = GridOperator(problem, self.cells, factor=factor)

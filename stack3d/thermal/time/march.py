@@ -39,10 +39,12 @@ class TakenSteps:
     given: Iterator[int] | None = None
     parts: int = 1
     """That each given step is cut in."""
+    peaks: tuple[tuple[float, float], ...] = ()
+    """Between which instants the peaks of the march lie. [s]"""
 
     def again(self, parts: int = 1) -> TakenSteps:
         """For a march over the same intervals."""
-        return TakenSteps(given=iter(self.taken), parts=parts)
+        return TakenSteps(given=iter(self.taken), parts=parts, peaks=self.peaks)
 
 
 @dataclass
