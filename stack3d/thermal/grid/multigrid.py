@@ -237,20 +237,10 @@ def _summed(values: Floats, shares: Shares, axis: int) -> Floats:
 
 
 def coarsened(operator: GridOperator) -> GridOperator | None:
-    """The operator on about half as many lines in x and y, cells averaged over their area; None if none can go.
-
-    Few lines between materials all stay: a crack that a coarse level does not have takes it many cycles.
-    """
+    """The operator on about half as many nodes of a plane, cells averaged over their area; None if no line can go."""
     problem, cells = operator.problem, operator.cells
     grid = problem.grid
-    hard_y, hard_x = _material_lines(cells, grid)
-    all_stay = bool(hard_y.sum() * hard_x.sum() <= COARSEST)
-    target, widest = 2.0 * min(np.diff(grid.x).min(), np.diff(grid.y).min()), max(np.ptp(grid.x), np.ptp(grid.y))
-    while True:
-        keep_y, keep_x = (_kept_lines(at, hard, target, all_stay) for at, hard in ((grid.y, hard_y), (grid.x, hard_x)))
-        if keep_y.size * keep_x.size <= LEFT * grid.y.size * grid.x.size or target > widest:
-            break
-        target *= 1.5
+    keep_y, keep_x = _coarse_lines(cells, grid)
     if keep_y.size * keep_x.size == grid.y.size * grid.x.size:
         return None
     rough = Grid(grid.x[keep_x], grid.y[keep_y], grid.z, grid.layer)
@@ -278,6 +268,21 @@ def coarsened(operator: GridOperator) -> GridOperator | None:
     patches = {name: [_rough_plane(p, grid, rough, keep_y, keep_x) for p in ps] for name, ps in operator.patches.items()}
     coarse = replace(problem, grid=rough)
     return GridOperator(coarse, averaged, rate=operator.rate, factor=factor, patches=patches, films=operator.films)
+
+
+def _coarse_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which lines along y and x a coarser level has, at about one distance; few lines between materials all stay.
+
+    A crack that a level does not have costs many cycles.
+    """
+    hard_y, hard_x = _material_lines(cells, grid)
+    all_stay = bool(hard_y.sum() * hard_x.sum() <= COARSEST)
+    target, widest = 2.0 * min(np.diff(grid.x).min(), np.diff(grid.y).min()), max(np.ptp(grid.x), np.ptp(grid.y))
+    while True:
+        keep_y, keep_x = (_kept_lines(at, hard, target, all_stay) for at, hard in ((grid.y, hard_y), (grid.x, hard_x)))
+        if keep_y.size * keep_x.size <= LEFT * grid.y.size * grid.x.size or target > widest:
+            return keep_y, keep_x
+        target *= 1.5
 
 
 def _rough_plane(plane: Plane, grid: Grid, rough: Grid, keep_y: NDArray[np.intp], keep_x: NDArray[np.intp]) -> Plane:
