@@ -11,7 +11,7 @@ from tensor_cases import flip_chip, grid, stack
 from stack3d.errors import DeckError, SolverError
 from stack3d.fe.krylov import conjugate_gradient
 from stack3d.grids import Grid
-from stack3d.layout import HeatSource, Rectangle
+from stack3d.layout import Block, HeatSource, Material, Rectangle
 from stack3d.thermal.grid.cell_properties import CellProperties
 from stack3d.thermal.grid.multigrid import LateralMultigrid
 from stack3d.thermal.grid.operator import GridOperator
@@ -47,6 +47,29 @@ def test_multigrid_iterations_stay_few_on_graded_lines():
     graded = replace(problem, grid=Grid(x, x, problem.grid.z, problem.grid.layer))
     solution = TensorSolver(graded).solve(sources)
     assert solution.statistics["iterations"] <= 22 and solution.balance < 1e-9
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (4, 7), (6, 8)])
+def test_a_crack_stays_on_coarse_levels_and_costs_few_iterations(shape):
+    """A gap of 10 um through a plate, heat going round it through a lid; lines close in on it from both sides."""
+    inside, beside = shape
+    width, gap = 4 * MM, 0.01 * MM
+    left = 2.6 * MM - gap * np.cumsum(1.8 ** np.arange(beside))
+    right = 2.61 * MM + gap * np.cumsum(1.8 ** np.arange(beside))
+    near = np.concatenate([left[left > 0.2 * MM], np.linspace(2.6 * MM, 2.61 * MM, inside + 1), right[right < 3.8 * MM]])
+    x = np.sort(np.concatenate([near, np.linspace(0, near.min(), 6)[:-1], np.linspace(near.max(), width, 4)[1:]]))
+    y = np.linspace(0, 2 * MM, 9)
+    air = Block("crack", Rectangle(2.6 * MM, 2.61 * MM, 0.0, 2 * MM), Material("air", (0.1,) * 3, 1e3))
+    plain = stack((width, 2 * MM), [{"k": 130.0, "thickness": 0.1 * MM, "name": "plate"}, {"k": 2.0, "thickness": 0.1 * MM}])
+    built = replace(plain, layers=(replace(plain.layers[0], blocks=(air,)), *plain.layers[1:]))
+    z, owner = np.linspace(0, 0.2 * MM, 13), np.repeat([0, 1], 6)
+    solver = TensorSolver(ThermalProblem(built, Grid(x, y, z, owner), Face(1e3, 300.0)))
+    solution = solver.solve([HeatSource("s", "plate", Rectangle(0, 2 * MM, 0, 2 * MM), 0.5)])
+    assert isinstance(solver.inverse, LateralMultigrid) and solution.balance < 1e-9
+    for level in solver.inverse.levels:
+        kept = level.operator.problem.grid.x
+        assert np.abs(kept[:, None] - [2.6 * MM, 2.61 * MM]).min(axis=0).max() < 1e-12
+    assert solution.statistics["iterations"] <= 20
 
 
 def test_both_preconditioners_reach_one_solution():
