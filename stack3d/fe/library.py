@@ -21,7 +21,7 @@ def import_dolfinx() -> Any:
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"DOLFINx cannot be imported ({error}); install dolfinx-solver-real (Linux x86-64, PyPI)"
-            " or fenics-dolfinx (conda-forge)"
+            " or fenics-dolfinx (conda-forge), or do without: --set solver.backend=tensor"
         ) from error
 
 
