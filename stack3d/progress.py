@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -112,56 +113,132 @@ def _say(text: str, stream: TextIO | None) -> None:
         print(text, file=stream or sys.stderr, flush=True)
 
 
-class PlainLines:
-    """Observer that prints one plain line per stage and at most one per second per step loop."""
+class Pace:
+    """How long what is at work will still take: by steps that are done, else by what was expected of the case."""
 
-    def __init__(self, prefix: str = "", stream: TextIO | None = None) -> None:
+    def __init__(self) -> None:
+        self.name = ""
+        self._ends: float | None = None
+        self._since = time.monotonic()
+        self._loop: tuple[str, float, int] | None = None
+        self._steps_left: float | None = None
+
+    def stage(self, name: str, expected: float | None = None) -> None:
+        """A stage begins; from here on the case is `expected` to take so long. [s]"""
+        now = time.monotonic()
+        self.name, self._since, self._loop, self._steps_left = name, now, None, None
+        if expected is not None:
+            self._ends = now + expected
+
+    def step(self, name: str, done: int, total: int) -> None:
+        """Steps of a loop are done; the first tells no pace, since what was before it may count in it."""
+        now = time.monotonic()
+        if self._loop is None or self._loop[0] != name or done <= self._loop[2]:
+            self.name, self._since, self._loop, self._steps_left = name, now, (name, now, done), None
+            return
+        _, begun, first = self._loop
+        self._steps_left = (now - begun) / (done - first) * (total - done)
+        self._ends = max(self._ends or 0.0, now + self._steps_left)
+
+    @property
+    def spent(self) -> float:
+        """Since the stage or its loop began. [s]"""
+        return time.monotonic() - self._since
+
+    @property
+    def left(self) -> str:
+        """In words: empty where nothing is known or nothing is left."""
+        if self._steps_left is not None:
+            return f"about {time_left(max(self._steps_left, 1.0))} left" if self._steps_left > 0 else ""
+        if self._ends is None:
+            return ""
+        rest = self._ends - time.monotonic()
+        return f"roughly {time_left(max(rest, 1.0))} left" if rest > 0 else "longer than estimated"
+
+
+class PlainLines:
+    """Observer that prints a line per stage, at most one per second per loop of steps, and one when long nothing was said."""
+
+    def __init__(self, prefix: str = "", stream: TextIO | None = None, patience: float = 5.0) -> None:
         self.prefix = f"{prefix}: " if prefix else ""
         self.stream = stream or sys.stderr
-        self._start = time.monotonic()
+        self.patience = patience
+        self.pace = Pace()
+        self._start = self._said = time.monotonic()
         self._last = 0.0
+        self._ended: threading.Event | None = None
 
     def _print(self, text: str) -> None:
-        _say(f"[{time.monotonic() - self._start:6.1f} s] {self.prefix}{text}", self.stream)
+        self._said = time.monotonic()
+        _say(f"[{self._said - self._start:6.1f} s] {self.prefix}{text}", self.stream)
 
-    def stage(self, name: str, **facts: Any) -> None:
-        """Print the stage and its facts."""
-        self._print(name + _facts(facts))
+    def _left(self) -> str:
+        return f"  {self.pace.left}" if self.pace.left else ""
+
+    def _wait(self, ended: threading.Event) -> None:
+        """Say that the work goes on, and how long it will, whenever nothing was said for a while."""
+        while not ended.wait(min(1.0, self.patience)):
+            if time.monotonic() - self._said >= self.patience:
+                self._print(f"{self.pace.name}  {time_left(self.pace.spent)} so far{self._left()}")
+
+    def stage(self, name: str, expected: float | None = None, **facts: Any) -> None:
+        """Print the stage and its facts, and how long the case will still take where that is known already."""
+        self.pace.stage(name, expected)
+        self._print(name + _facts(facts) + (self._left() if expected is None else ""))
+        if self._ended is None:
+            self._ended = threading.Event()
+            threading.Thread(target=self._wait, args=(self._ended,), daemon=True).start()
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:
         """Print the step when a second has passed or the loop ends."""
         now = time.monotonic()
+        self.pace.step(name, done, total)
         if done == total or now - self._last >= 1.0:
             self._last = now
-            self._print(f"{name} {done}/{total}" + _facts(facts))
+            self._print(f"{name} {done}/{total}" + _facts(facts) + self._left())
 
     def finish(self) -> None:
-        """Print nothing more."""
+        """Print nothing more until the next stage."""
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
 
 
 class Bars:
-    """Observer that draws a live line and a bar on a terminal."""
+    """Observer that draws a live line and a bar on a terminal, with the time that it will still take."""
 
     def __init__(self, prefix: str = "") -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+        from rich.text import Text
+
+        self.pace = pace = Pace()
+
+        class Left(ProgressColumn):
+            """Time left, anew each time that the line is drawn."""
+
+            def render(self, task: Task) -> Text:
+                return Text(pace.left)
 
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[facts]}"),
             TimeElapsedColumn(),
+            Left(),
             transient=True,
         )
         self._prefix = f"{prefix}: " if prefix else ""
         self._task = self._progress.add_task(self._prefix, total=None, facts="")
         self._progress.start()
 
-    def stage(self, name: str, **facts: Any) -> None:
+    def stage(self, name: str, expected: float | None = None, **facts: Any) -> None:
         """Show the stage with a pulsing bar."""
+        self.pace.stage(name, expected)
         self._progress.reset(self._task, total=None, description=self._prefix + name, facts=_facts(facts).strip())
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:
         """Move the bar."""
+        self.pace.step(name, done, total)
         self._progress.update(
             self._task, description=self._prefix + name, completed=done, total=total, facts=_facts(facts).strip()
         )

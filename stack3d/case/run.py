@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.case.by_compact import check_compact, joined
-from stack3d.case.duration import time_told, warning_of
+from stack3d.case.duration import seconds_of, time_told, warning_of
 from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
 from stack3d.case.missions import SolvedPhase, phases_alone, phases_solved, put_phases
@@ -216,8 +216,9 @@ class _EachMesh:
         with clock("build"):
             body = meshed(chip)
         unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
-        told["takes"] = time_told(chip, body)
-        self.observer.stage("mesh", layers=len(chip.stack.named), unknowns=unknowns, solves=solves_of(chip), **told)
+        told["takes"], expected = time_told(chip, body), sum(seconds_of(chip, body).values())
+        size = {"layers": len(chip.stack.named), "unknowns": unknowns, "solves": solves_of(chip)}
+        self.observer.stage("mesh", expected=expected, **size, **told)
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
         computing = chip if isinstance(chip, ComputingChip) else None

@@ -103,4 +103,4 @@ def answered(
     if lifetime.attribution:
         observer.stage("attribute")
         with clock("attribute"):
-            add_attribution(history.up_to(float(instants[-1])), history.up_to(float(history.times[0])), record)
+            add_attribution(history.up_to(float(instants[-1])), history.up_to(float(history.times[0])), record, observer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from stack3d.chances import standard_error
 from stack3d.life.chips import Reading, read_out
 from stack3d.life.history import History, replay
+from stack3d.progress import Observer
 from stack3d.record import Record
 
 
@@ -47,7 +49,7 @@ def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Reading:
     return read_out(end, history.climates[-1], history.plan, len(history.times) - 1, ideal=chosen, layers=False)
 
 
-def add_attribution(history: History, first: History, record: Record) -> None:
+def add_attribution(history: History, first: History, record: Record, observer: Observer) -> None:
     """Accuracy at the end, and at the first read-out, with one mechanism, tier or layer off at a time; errors of the gains.
 
     Parameters
@@ -57,21 +59,30 @@ def add_attribution(history: History, first: History, record: Record) -> None:
     first : History
         The same up to its first read-out.
     record : Record
+    observer : Observer
+        Told of every life that is lived again.
     """
     computer = history.end.computer
     names = [*computer.mechanisms, "converters"]
     layers = list(computer.matrices)
     final = ChipAnswers(record["mvm/accuracy_worst"][-1], record["mvm/input_accuracy_worst"])
     tiles = [np.flatnonzero(history.tier_of_tile == i).tolist() for i in range(history.n_tiers)]
+    steps = itertools.count(1)
+    total = 2 * len(names) + sum(map(bool, tiles)) + len(layers)
+
+    def done(reading: Reading) -> Reading:
+        observer.step("attribute", next(steps), total)
+        return reading
+
     found: dict[str, Sequence[ChipAnswers | Reading]] = {
-        "": [without_mechanism(history, name) for name in names],
-        "_tier": [with_ideal_tiles(history, mine) if mine else final for mine in tiles],
-        "_layer": [with_ideal_tiles(history, [i for i, _ in computer.tiles_of(name)]) for name in layers],
+        "": [done(without_mechanism(history, name)) for name in names],
+        "_tier": [done(with_ideal_tiles(history, mine)) if mine else final for mine in tiles],
+        "_layer": [done(with_ideal_tiles(history, [i for i, _ in computer.tiles_of(name)])) for name in layers],
     }
     for suffix, rows in found.items():
         _put(record, f"mvm/accuracy_without{suffix}", rows, final)
     fresh = ChipAnswers(record["mvm/accuracy"][0], record["mvm/input_accuracy"][0])
-    _put(record, "mvm/first_accuracy_without", [without_mechanism(first, name) for name in names], fresh)
+    _put(record, "mvm/first_accuracy_without", [done(without_mechanism(first, name)) for name in names], fresh)
     record.along("mechanism", names)
 
 
