@@ -60,6 +60,99 @@ def test_powers_lie_where_turned_chiplets_have_them() -> None:
     }  # fmt: skip
 
 
+NESTED = """\
+Header: {version: "2.5", unit: micron, precision: 1000, include: [chips.3dbv]}
+Design: {name: pair}
+ChipletInst: {lower: {reference: Cache}, upper: {reference: Small}}
+Stack: {lower: {loc: [100, 50], z: 20, orient: R0}, upper: {loc: [600, 1050], z: 73, orient: MZ}}
+Connection: {bond: {top: upper.regions.face, bot: lower.regions.face, thickness: 3}}
+"""
+SMALL = "  Small: {type: die, design_area: [1000, 2000], thickness: 40, regions: {face: {side: front}}}\n"
+POWERS = "chiplet,name,x [um],y [um],width [um],height [um],power [W]\n{0}upper,port,0,0,100,2000,1\n{0}lower,,,,,,2\n"
+
+
+def nested(place: Path, orient: str, more: str = "") -> list[Path]:
+    """The interposer with a design of two chiplets on it, which two files describe."""
+    (place / "chips.3dbv").write_text((place / "chips.3dbv").read_text() + SMALL + more)
+    (place / "pair.3dbx").write_text(NESTED)
+    (place / "package.3dbx").write_text(
+        'Header: {version: "2.5", include: [pair.3dbx]}\nDesign: {name: package}\n'
+        "ChipletInst: {interposer: {reference: Interposer}, right: {reference: pair}}\n"
+        f"Stack: {{interposer: {{z: 0}}, right: {{loc: [5000, 200], z: 125, orient: {orient}}}}}\n"
+        "Connection: {bumps: {top: right/lower.regions.face, bot: interposer.regions.top, thickness: 25}}\n"
+    )
+    (place / "powers.csv").write_text(POWERS.format("right/"))
+    return [place / "package.3dbx", place / "powers.csv"]
+
+
+@pytest.mark.parametrize(("orient", "lower", "upper"), [
+    ("R0", "{loc: [5000, 200], z: 125, orient: R0}", "{loc: [5500, 1200], z: 178, orient: MZ}"),
+    ("R90", "{loc: [5000, 200], z: 125, orient: R90}", "{loc: [8000, 700], z: 178, orient: MZ_R90}"),
+    ("MX_R90", "{loc: [5000, 200], z: 125, orient: MX_R90}", "{loc: [6000, 700], z: 178, orient: MZ_MX_R90}"),
+    ("MY", "{loc: [5000, 200], z: 125, orient: MY}", "{loc: [7500, 1200], z: 178, orient: MZ_MY}"),
+    ("R180", "{loc: [5000, 200], z: 125, orient: R180}", "{loc: [7500, 3200], z: 178, orient: MZ_R180}"),
+])  # fmt: skip
+def test_a_design_within_a_design_is_its_chiplets_in_place(place: Path, orient: str, lower: str, upper: str) -> None:
+    """Against the same stack written flat, places and turns by hand; the type of the design may be stated as hier."""
+    within = import_files(nested(place, orient, "  pair: {type: hier}\n"), "x")
+    (place / "package.3dbx").write_text(
+        'Header: {version: "2.5", include: [chips.3dbv]}\nDesign: {name: package}\n'
+        "ChipletInst: {interposer: {reference: Interposer}, right_lower: {reference: Cache}, right_upper: {reference: Small}}\n"
+        f"Stack: {{interposer: {{z: 0}}, right_lower: {lower}, right_upper: {upper}}}\n"
+        "Connection:\n  a: {top: right_lower.regions.face, bot: interposer.regions.top, thickness: 25}\n"
+        "  b: {top: right_upper.regions.face, bot: right_lower.regions.face, thickness: 3}\n"
+    )
+    (place / "chips.3dbv").write_text((place / "chips.3dbv").read_text().replace("  pair: {type: hier}\n", ""))
+    (place / "powers.csv").write_text(POWERS.format("right_"))
+    flat = import_files([place / "package.3dbx", place / "powers.csv"], "x")
+    assert within.scenario == flat.scenario
+    assert within.notes == tuple(note.replace("right_", "right/") if "No power" in note else note for note in flat.notes)
+
+
+def test_a_design_upside_down(place: Path) -> None:
+    """Two chiplets of one size change places, and what looked up looks down."""
+    files = nested(place, "MZ")
+    text = NESTED.replace("reference: Small", "reference: Cache").replace("[600, 1050]", "[100, 50]")
+    (place / "pair.3dbx").write_text(text)
+    files[0].write_text(files[0].read_text().replace("right/lower", "right/upper"))
+    found = import_files(files, "x")
+    assert "on" not in part(found, "right_upper") and part(found, "right_lower")["on"] == "right_upper"
+    assert [layer["name"] for layer in part(found, "right_lower")["layers"]] == ["joint", "active", "bulk"]
+    assert [layer["name"] for layer in part(found, "right_upper")["layers"]] == ["joint", "bulk", "active"]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "said"), [
+    ("pair.3dbx", "name: pair", "nam: pair", "pair.3dbx:2: Design.name: wants a name by which this design is placed"),
+    ("pair.3dbx", "reference: Small", "reference: pair", "pair.3dbx:3: ChipletInst.'upper'.reference: 'pair' would hold itself"),
+    ("pair.3dbx", "reference: Small", "reference: package", "'package' would hold itself"),
+    ("package.3dbx", "reference: pair", "reference: pairs",
+     "unknown chiplet 'pairs' (did you mean 'pair'?); known: 'Interposer', 'Compute', 'Cache', 'Small', 'pair'"),
+    ("package.3dbx", "right/lower.r", "right.r", "no such ChipletInst 'right'"),
+    ("pair.3dbx", "[600, 1050]", "[4000, 1050]", "Stack.'right/upper': overhangs 'right/lower' under it"),
+])  # fmt: skip
+def test_mistakes_of_designs_within_designs(place: Path, file: str, old: str, new: str, said: str) -> None:
+    files = nested(place, "R0")
+    text = (place / file).read_text()
+    assert old in text
+    (place / file).write_text(text.replace(old, new, 1))
+    with pytest.raises(DeckError) as error:
+        import_files(files, "x")
+    assert said in str(error.value)
+
+
+def test_designs_that_multiply_are_refused(place: Path) -> None:
+    """Eleven designs, each of two of the one before, would be two thousand chiplets."""
+    head = 'Header: {version: "2.5", include: [%s]}\nDesign: {name: d%d}\n'
+    for n in range(12):
+        inner = "Cache" if n == 0 else f"d{n - 1}"
+        text = head % ("chips.3dbv" if n == 0 else f"d{n - 1}.3dbx", n)
+        text += f"ChipletInst: {{a: {{reference: {inner}}}, b: {{reference: {inner}}}}}\n"
+        text += f"Stack: {{a: {{z: 0}}, b: {{loc: [{5000 * 2**n}, 0], z: 0}}}}\n"
+        (place / f"d{n}.3dbx").write_text(text)
+    with pytest.raises(DeckError, match=r"d10.3dbx:3: ChipletInst.'b'.reference: makes more than 2000 chiplets in all"):
+        import_files([place / "d11.3dbx"], "x")
+
+
 @pytest.mark.parametrize(("orient", "x", "y"), [
     ("R0", [0, 4000], [0, 1000]), ("R90", [5000, 6000], [0, 4000]), ("R180", [0, 4000], [5000, 6000]),
     ("R270", [0, 1000], [0, 4000]), ("MX", [0, 4000], [5000, 6000]), ("MY", [0, 4000], [0, 1000]),
@@ -109,7 +202,7 @@ def test_macros_name_folders(place: Path) -> None:
     ("chips.3dbv", "unit: micron", "unit: inch", "chips.3dbv:3: Header.unit: wants micron, got 'inch'"),
     ("chips.3dbv", "thickness: 300", "thickness: -1", "chips.3dbv:19: ChipletDef.'Compute'.thickness: wants more than 0, got -1"),
     ("chips.3dbv", "thickness: 300", "thickness: thin", "chips.3dbv:19: ChipletDef.'Compute'.thickness: wants a number, got 'thin'"),
-    ("chips.3dbv", "type: die\n    design_area: [4000", "type: hier\n    design_area: [4000", "a chiplet of chiplets is not imported"),
+    ("chips.3dbv", "type: die\n    design_area: [4000", "type: hier\n    design_area: [4000", "is a chiplet of chiplets: include the .3dbx whose Design.name is 'Cache'"),
     ("chips.3dbv", "thickness: 50", "thickness: 50\n    shrink: 0.9", "shrink: wants 1: write the sizes as they are made"),
     ("chips.3dbv", "thickness: 50", "thickness: 50\n    offset: [5, 0]", "offset: wants [0, 0]: move the chiplet by loc under Stack"),
     ("package.3dbx", "[chips.3dbv]", "[chip.3dbv]", "package.3dbx:5: Header.include: there is no file 'chip.3dbv'"),

@@ -1,16 +1,16 @@
-"""What 3Dblox files say: chiplets (``.3dbv``), and their places and connections (``.3dbx``)."""
+"""What 3Dblox files say of chiplets (``.3dbv``), how a chiplet lies in its place, and the files that a file includes."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.errors import brief, did_you_mean, few
+from stack3d.errors import brief, few
 from stack3d.geometry.importers.user_files import find_file, mistake
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine, Items
@@ -19,6 +19,8 @@ UNITS = {"micron": 1e-6}
 """Of lengths. [m]"""
 KINDS = ("die", "ip", "rdl", "substrate")
 """Of chiplets that become layers."""
+HIERARCHICAL = "hier"
+"""Type of a chiplet that a design of its own describes."""
 ORIENTATION = re.compile(r"(MZ_?)?(MX|MY)?_?(R0|R90|R180|R270)?")
 MOST_FILES = 64
 """That are read by ``include``."""
@@ -81,66 +83,37 @@ class PlacedChiplet:
 
     def in_stack(self, box: Rectangle) -> Rectangle:
         """A rectangle of its design area where it lies in the stack: mirrored first, then turned. [m]"""
-        core, width, depth = self.chiplet.core, self.chiplet.width, self.chiplet.depth
-        x0, x1, y0, y1 = box.x0 + core.x0, box.x1 + core.x0, box.y0 + core.y0, box.y1 + core.y0
-        if self.mirror == "MX":
-            y0, y1 = depth - y1, depth - y0
-        if self.mirror == "MY":
-            x0, x1 = width - x1, width - x0
-        for _ in range(self.turns):  # a quarter against the clock
-            x0, x1, y0, y1, width, depth = depth - y1, depth - y0, x0, x1, depth, width
-        return Rectangle(self.x + x0, self.x + x1, self.y + y0, self.y + y1)
+        core = self.chiplet.core
+        inner = Rectangle(box.x0 + core.x0, box.x1 + core.x0, box.y0 + core.y0, box.y1 + core.y0)
+        lies = turned(inner, (self.chiplet.width, self.chiplet.depth), self.mirror, self.turns)
+        return Rectangle(self.x + lies.x0, self.x + lies.x1, self.y + lies.y0, self.y + lies.y1)
 
 
-@dataclass(frozen=True)
-class Connection:
-    """What joins two chiplets: their names, upper and lower, its thickness [m] and its place in the file."""
+def turned(box: Rectangle, size: tuple[float, float], mirror: str, turns: int) -> Rectangle:
+    """A rectangle in something of a size that is mirrored first, then turned, from the corner of what comes of it.
 
-    name: str
-    top: str
-    bottom: str
-    thickness: float
-    place: FileLine
-
-
-@dataclass
-class ChipletAssembly:
-    """Everything that the files of a stack say."""
-
-    design: str
-    placed: list[PlacedChiplet] = field(default_factory=list)
-    connections: list[Connection] = field(default_factory=list)
-
-
-def read_assembly(path: Path) -> ChipletAssembly:
-    """An assembly from a ``.3dbx`` and the files it includes; raises DeckError with file, line, key and what is allowed."""
-    trees = list(_with_included(path))
-    chiplets: dict[str, Chiplet] = {}
-    for tree, scale in trees:
-        for name, entry, place in _entries(tree, "ChipletDef"):
-            if name in chiplets:
-                raise mistake(
-                    place, f"ChipletDef.{few(name)}", f"is there already, at {':'.join(map(str, chiplets[name].place))}"
-                )
-            chiplets[name] = _chiplet(name, entry, place, scale)
-    tree, scale = trees[0]
-    for key in ("ChipletInst", "Stack"):
-        if not isinstance(tree.get(key), yamlfile.Mapping) or not tree[key]:
-            raise mistake(tree.places.get(key, tree.here), key, "wants at least one chiplet by name")
-    found = ChipletAssembly(str(_mapping(tree, "Design").get("name") or path.stem))
-    stack = {name: (entry, place) for name, entry, place in _entries(tree, "Stack")}
-    instances = list(_entries(tree, "ChipletInst"))
-    for name, entry, place in instances:
-        if name not in stack:
-            raise mistake(place, f"ChipletInst.{few(name)}", "has no place: Stack does not name it")
-        found.placed.append(_placed(name, entry, chiplets, *stack.pop(name), scale))
-    for name, (_, place) in stack.items():
-        raise mistake(place, f"Stack.{few(name)}", f"no such ChipletInst{did_you_mean(name, [n for n, *_ in instances])}")
-    found.connections += [_connection(*entry, found, scale) for entry in _entries(tree, "Connection")]
-    return found
+    Parameters
+    ----------
+    box : Rectangle
+        [m]
+    size : (float, float)
+        Width and depth. [m]
+    mirror : str
+        ``MX``, ``MY`` or empty.
+    turns : int
+        Quarters against the clock.
+    """
+    x0, x1, y0, y1, width, depth = box.x0, box.x1, box.y0, box.y1, *size
+    if mirror == "MX":
+        y0, y1 = depth - y1, depth - y0
+    if mirror == "MY":
+        x0, x1 = width - x1, width - x0
+    for _ in range(turns):
+        x0, x1, y0, y1, width, depth = depth - y1, depth - y0, x0, x1, depth, width
+    return Rectangle(x0, x1, y0, y1)
 
 
-def _with_included(path: Path) -> Iterator[tuple[yamlfile.Mapping, float]]:
+def files_of(path: Path) -> Iterator[tuple[yamlfile.Mapping, float]]:
     """Trees of a file and of those it includes, each once, with the length of its unit; raises DeckError. [m]"""
     waiting, seen = [path], set[Path]()
     while waiting:
@@ -149,7 +122,7 @@ def _with_included(path: Path) -> Iterator[tuple[yamlfile.Mapping, float]]:
             continue
         seen.add(file.resolve())
         tree = yamlfile.read(file)
-        header = _mapping(tree, "Header")
+        header = mapping_of(tree, "Header")
         unit = header.get("unit", "micron")
         if unit not in UNITS:
             raise mistake(header.places["unit"], "Header.unit", f"wants {', '.join(UNITS)}, got {brief(unit)}")
@@ -176,7 +149,7 @@ def _named_files(header: yamlfile.Mapping) -> Iterator[tuple[str, FileLine]]:
         yield name, place
 
 
-def _mapping(tree: yamlfile.Mapping, key: str) -> yamlfile.Mapping:
+def mapping_of(tree: yamlfile.Mapping, key: str) -> yamlfile.Mapping:
     """The mapping under a key, an empty one where there is none; raises DeckError for anything else."""
     found = tree.get(key)
     if found is None:
@@ -186,9 +159,9 @@ def _mapping(tree: yamlfile.Mapping, key: str) -> yamlfile.Mapping:
     return found
 
 
-def _entries(tree: yamlfile.Mapping, key: str) -> Iterator[tuple[str, yamlfile.Mapping, FileLine]]:
+def entries(tree: yamlfile.Mapping, key: str) -> Iterator[tuple[str, yamlfile.Mapping, FileLine]]:
     """Name, keys and place of everything under a key; raises DeckError."""
-    listed = _mapping(tree, key)
+    listed = mapping_of(tree, key)
     for name in listed:
         if not isinstance(listed[name], yamlfile.Mapping):
             message = f"wants a mapping of keys, got {brief(listed[name])}"
@@ -196,7 +169,7 @@ def _entries(tree: yamlfile.Mapping, key: str) -> Iterator[tuple[str, yamlfile.M
         yield str(name), listed[name], listed.places[name]
 
 
-def _numbers(entry: yamlfile.Mapping, key: str, count: int, of: str, default: Any = None) -> list[float]:
+def numbers(entry: yamlfile.Mapping, key: str, count: int, of: str, default: Any = None) -> list[float]:
     """So many numbers of a key, or what holds where it is absent; raises DeckError.
 
     Parameters
@@ -220,7 +193,7 @@ def _numbers(entry: yamlfile.Mapping, key: str, count: int, of: str, default: An
     return [float(str(v)) for v in values]
 
 
-def _chiplet(name: str, entry: yamlfile.Mapping, place: FileLine, scale: float) -> Chiplet:
+def chiplet_of(name: str, entry: yamlfile.Mapping, place: FileLine, scale: float) -> Chiplet:
     """A chiplet; raises DeckError for what is missing, and for what would change its size or what it holds.
 
     Parameters
@@ -235,16 +208,16 @@ def _chiplet(name: str, entry: yamlfile.Mapping, place: FileLine, scale: float) 
     of = f"ChipletDef.{few(name)}"
     kind = entry.get("type")
     if kind not in KINDS:
-        inner = "; a chiplet of chiplets is not imported" if kind == "hier" else ""
-        raise mistake(entry.places.get("type", place), f"{of}.type", f"wants {', '.join(KINDS)}, got {brief(kind)}{inner}")
-    if _numbers(entry, "shrink", 1, of, [1.0]) != [1.0]:
+        allowed = ", ".join((*KINDS, HIERARCHICAL))
+        raise mistake(entry.places.get("type", place), f"{of}.type", f"wants {allowed}, got {brief(kind)}")
+    if numbers(entry, "shrink", 1, of, [1.0]) != [1.0]:
         message = "wants 1: write the sizes as they are made"
         raise mistake(entry.places["shrink"], f"{of}.shrink", message)
-    if any(_numbers(entry, "offset", 2, of, [0.0, 0.0])):
+    if any(numbers(entry, "offset", 2, of, [0.0, 0.0])):
         raise mistake(entry.places["offset"], f"{of}.offset", "wants [0, 0]: move the chiplet by loc under Stack")
-    width, depth = _numbers(entry, "design_area", 2, of)
-    (thickness,) = _numbers(entry, "thickness", 1, of)
-    rims = [_numbers(entry, key, 4, of, [0.0] * 4) for key in ("seal_ring_width", "scribe_line_remaining_width")]
+    width, depth = numbers(entry, "design_area", 2, of)
+    (thickness,) = numbers(entry, "thickness", 1, of)
+    rims = [numbers(entry, key, 4, of, [0.0] * 4) for key in ("seal_ring_width", "scribe_line_remaining_width")]
     west, south, east, north = (sum(sides) for sides in zip(*rims))
     for key, values in (("design_area", (width, depth)), ("thickness", (thickness,))):
         if min(values) <= 0:
@@ -253,79 +226,4 @@ def _chiplet(name: str, entry: yamlfile.Mapping, place: FileLine, scale: float) 
         raise mistake(place, of, "wants widths of seal ring and scribe line of 0 or more")
     core = Rectangle(west * scale, (west + width) * scale, south * scale, (south + depth) * scale)
     whole = ((west + width + east) * scale, (south + depth + north) * scale)
-    return Chiplet(name, kind, *whole, thickness * scale, core, tuple(map(str, _mapping(entry, "regions"))), place)
-
-
-def _placed(
-    name: str, entry: yamlfile.Mapping, chiplets: Mapping[str, Chiplet], at: yamlfile.Mapping, place: FileLine, scale: float
-) -> PlacedChiplet:
-    """A chiplet in its place; raises DeckError.
-
-    Parameters
-    ----------
-    name : str
-    entry : Mapping
-        Keys of ``ChipletInst``.
-    chiplets : mapping
-        Those known.
-    at : Mapping
-        Keys of ``Stack``.
-    place : FileLine
-        Of `at`.
-    scale : float
-        Length of the unit. [m]
-    """
-    reference = str(entry.get("reference"))
-    if reference not in chiplets:
-        known = ", ".join(map(few, chiplets)) or "none"
-        message = f"unknown chiplet {few(reference)}{did_you_mean(reference, chiplets)}; known: {known}"
-        raise mistake(entry.places.get("reference", entry.here), f"ChipletInst.{few(name)}.reference", message)
-    of = f"Stack.{few(name)}"
-    x, y = _numbers(at, "loc", 2, of, [0.0, 0.0])
-    (z,) = _numbers(at, "z", 1, of)
-    orient = str(at.get("orient", "R0"))
-    turned = ORIENTATION.fullmatch(orient)
-    if turned is None or not orient:
-        message = f"wants R0, R90, R180 or R270, perhaps after MX_ or MY_, and MZ_ before all, got {few(orient)}"
-        raise mistake(at.places.get("orient", place), f"{of}.orient", message)
-    quarters = int((turned[3] or "R0")[1:]) // 90
-    where = (x * scale, y * scale, z * scale)
-    return PlacedChiplet(name, chiplets[reference], *where, turned[2] or "", quarters, bool(turned[1]), place)
-
-
-def _connection(name: str, entry: yamlfile.Mapping, place: FileLine, found: ChipletAssembly, scale: float) -> Connection:
-    """What joins two chiplets, empty names where one is ``~``; raises DeckError for names that are not there.
-
-    Parameters
-    ----------
-    name : str
-    entry : Mapping
-    place : FileLine
-    found : ChipletAssembly
-        So far.
-    scale : float
-        Length of the unit. [m]
-    """
-    known = {chip.name: chip.chiplet for chip in found.placed}
-    ends = []
-    for key in ("top", "bot"):
-        text = entry.get(key)
-        at, of = entry.places.get(key, place), f"Connection.{few(name)}.{key}"
-        if text is None:
-            ends.append("")
-            continue
-        chip, dot, region = str(text).partition(".regions.")
-        if not dot:
-            raise mistake(at, of, f"wants CHIPLET.regions.REGION, got {few(str(text))}")
-        if chip not in known:
-            raise mistake(
-                at, of, f"no such ChipletInst {few(chip)}{did_you_mean(chip, known)}; there are {', '.join(map(few, known))}"
-            )
-        if region not in known[chip].regions:
-            regions = known[chip].regions
-            raise mistake(
-                at, of, f"no region {few(region)}{did_you_mean(region, regions)}; there are {', '.join(regions) or 'none'}"
-            )
-        ends.append(chip)
-    (thickness,) = _numbers(entry, "thickness", 1, f"Connection.{few(name)}", [0.0])
-    return Connection(name, ends[0], ends[1], thickness * scale, place)
+    return Chiplet(name, kind, *whole, thickness * scale, core, tuple(map(str, mapping_of(entry, "regions"))), place)

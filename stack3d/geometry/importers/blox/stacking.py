@@ -8,7 +8,8 @@ from typing import Any
 
 from stack3d import yamlfile
 from stack3d.errors import few
-from stack3d.geometry.importers.blox.chiplets import ChipletAssembly, PlacedChiplet, read_assembly
+from stack3d.geometry.importers.blox.chiplets import PlacedChiplet
+from stack3d.geometry.importers.blox.nesting import ChipletAssembly, read_assembly
 from stack3d.geometry.importers.blox.power_table import ToldOfChiplet, read_powers
 from stack3d.geometry.importers.parts import bounds, box, deck_name, length, new_name, size
 from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported
