@@ -12,6 +12,10 @@ from stack3d.thermal import Exact, Field, PowerSchedule
 
 SAMPLED, CLOSER = 256, 16
 """Instants of a period that is solved without steps, over all of its intervals; and more about each inner maximum."""
+NEARLY = 0.25
+"""Share of what a layer's maximum moves by over time within which one of its maxima is nearly as high as the peak."""
+BESIDE = 2
+"""Instants before and after a maximum: those of the parabola through it, and one more."""
 SAME = 1e-9
 """Share of a time within which it is that of a change of power."""
 
@@ -39,9 +43,9 @@ class HighestSeen:
         changes: Floats,
         within: Sequence[tuple[float, float]] = (),
     ) -> None:
-        self.layers, self._field_of, self._changes, self._within = tuple(layers), field_of, changes, tuple(within)
-        self._from, self._to = np.reshape(self._within, (-1, 2)).T
-        self._instants: list[float] = []
+        self.layers, self._field_of, self._changes = tuple(layers), field_of, changes
+        self._from, self._to = np.reshape(tuple(within), (-1, 2)).T
+        self._seen: list[tuple[float, Floats]] = []
         self.values = np.full(len(self.layers), -np.inf)
         self.times = np.full(len(self.layers), np.nan)
         self.spans: list[tuple[float, float]] = [(0.0, 0.0)] * len(self.layers)
@@ -57,12 +61,12 @@ class HighestSeen:
         if self._last and time <= self._last[-1][0] * (1 + SAME):
             return
         self.until = max(self.until, time)
-        if self._within and not ((self._from <= time * (1 + SAME)) & (time <= self._to * (1 + SAME))).any():
+        if self._from.size and not ((self._from <= time * (1 + SAME)) & (time <= self._to * (1 + SAME))).any():
             self.restart()
             return
-        self._instants.append(time)
         field = self._field_of(state)
         now = np.array([field.layer_max(name) for name in self.layers])
+        self._seen.append((time, now))
         if now.max() > self._most:
             self._most, self.hottest = float(now.max()), (time, state)
         for i in np.flatnonzero(now > self.values):
@@ -87,10 +91,17 @@ class HighestSeen:
             self._fields[i], self.spans[i] = field, (t0, t2)
 
     def around(self) -> tuple[tuple[float, float], ...]:
-        """Instants before and after those that the peak of each layer is told by. [s]"""
-        seen = np.array(self._instants)
-        found = [np.searchsorted(seen, span) for span in self.spans]
-        return tuple((float(seen[max(0, a - 1)]), float(seen[min(b + 1, seen.size - 1)])) for a, b in found)
+        """Spells of time about the peaks of every layer, and about its other maxima that are `NEARLY` as high. [s]
+
+        Another mesh may be hottest at another one of them.
+        """
+        times, tops = np.array([time for time, _ in self._seen]), np.array([now for _, now in self._seen])
+        beyond = np.full_like(tops[:1], -np.inf)
+        is_top = (tops > np.concatenate([beyond, tops[:-1]])) & (tops >= np.concatenate([tops[1:], beyond]))
+        is_top &= tops >= tops.max(axis=0) - NEARLY * np.ptp(tops, axis=0)
+        at = np.flatnonzero(is_top.any(axis=1))
+        before, after = times[np.maximum(at - BESIDE, 0)], times[np.minimum(at + BESIDE, times.size - 1)]
+        return tuple(zip(before.tolist(), after.tolist()))
 
     def restart(self) -> None:
         """Forget the instants seen last: those to come lie elsewhere."""
