@@ -13,7 +13,9 @@ def main() -> None:
         signal.signal(number, _end)
     _open_streams()
     from stack3d.cli import main as run
+    from stack3d.guests import NONE_COME
 
+    NONE_COME.set(True)
     try:
         run()
     finally:  # what was to do is done: libraries close, and the code that was found stays

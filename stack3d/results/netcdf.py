@@ -12,12 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stack3d import storage
+from stack3d import guests, storage
 from stack3d.signals import unheard
 from stack3d.storage import beside
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@contextmanager
+def _without_locks_of_dask() -> Iterator[None]:
+    """Else xarray asks a Dask cluster for locks; where Dask is hidden there is none to ask."""
+    if guests.are_hidden():
+        yield
+        return
+    import dask.config
+
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 def plain(value: Any) -> Any:
@@ -50,11 +62,9 @@ def write_record(folder: Path, **facts: Any) -> None:
 
 def write_tree(path: Path, tree: xr.DataTree) -> None:
     """Write a dataset; the suffix chooses netCDF or Zarr. Raises ResultsError where it cannot be written."""
-    import dask.config
-
-    # synchronous, else xarray asks a Dask cluster for locks; unheard, else a request to end may leave one of them locked
+    # unheard, else a request to end may leave a lock locked
     is_folder = path.suffix == ".zarr"
-    with unheard(), dask.config.set(scheduler="synchronous"), beside(path, is_folder=is_folder) as scratch:
+    with unheard(), guests.hidden(), _without_locks_of_dask(), beside(path, is_folder=is_folder) as scratch:
         try:
             if is_folder:
                 tree.to_zarr(scratch, consolidated=False)

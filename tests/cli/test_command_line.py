@@ -14,6 +14,8 @@ import pytest
 import xarray as xr
 from in_process import exit_code
 
+from stack3d.guests import hidden
+
 ROOT = Path(__file__).parents[2]
 SMALL = """\
 scenario: small
@@ -154,6 +156,18 @@ def test_a_look_imports_nothing_heavy(small: Path, words: tuple[str, ...]) -> No
     )
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=small, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy: []", done.stdout
+
+
+def test_a_run_loads_no_package_for_arrays_that_nobody_has(small: Path) -> None:
+    """xarray asks Dask and pint for theirs and so loads both; a caller's own xarray goes on asking them."""
+    program = "import atexit, sys; from stack3d.__main__ import main; {}; sys.argv = ['stack3d', 'run', 'small.yaml']; main()"
+    told = "atexit.register(lambda: print(sorted({'dask', 'distributed', 'pint', 'xarray'} & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", program.format(told)], cwd=small, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "['xarray']", done.stdout + done.stderr
+    with hidden():
+        import dask.array
+
+        assert xr.DataArray(dask.array.ones(3)).chunks == ((3,),)
 
 
 def test_mistakes_that_show_only_together(small: Path) -> None:

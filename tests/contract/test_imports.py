@@ -9,7 +9,7 @@ import pytest
 import stack3d
 
 ROWS = (
-    ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances", "fronts", "rectangles"),
+    ("errors", "constants", "streams", "materials", "variables", "yamlruns", "chances", "fronts", "guests", "rectangles"),
     ("cavities",),
     (
         "units",

@@ -1,0 +1,32 @@
+"""Packages that xarray loads to see whether arrays are of theirs: kept out of processes that have no such arrays."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+NONE_COME: ContextVar[bool] = ContextVar("NONE_COME", default=False)
+"""Whether the door to this process vouches that xarray will meet no arrays but those of NumPy in it, ever."""
+GUESTS = ("dask", "distributed", "pint", "cupy", "sparse", "cubed")
+
+
+def are_hidden() -> bool:
+    """Whether Dask cannot be imported just now."""
+    return "dask" in sys.modules and sys.modules["dask"] is None
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Hide packages that are not loaded yet, where `NONE_COME` says so: half a second of a process.
+
+    What xarray does not find once it never asks for again, so this is for processes of the program, not for a user's.
+    """
+    names = [name for name in GUESTS if NONE_COME.get() and name not in sys.modules]
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
