@@ -93,17 +93,10 @@ SPECIAL = {
 """Variable → page of its own, where that is nearer than the page of its group."""
 
 
-def theory(path: str) -> str:
-    """Link from a reference page to the theory of a variable."""
-    group = path.partition("/")[0]
-    is_estimate = group == "thermal" and path.endswith("_error") and path != "thermal/heat_balance_error"
-    page = SPECIAL.get(path, ERRORS if is_estimate else GROUPS[group][0])
-    name = (
-        GROUPS[group][1]
-        if page == GROUPS[group][0]
-        else page.partition("#")[2].replace("-", " ") or page.removesuffix(".md").replace("_", " ")
-    )
-    return f"[{name}](../{page})"
+def page_of(path: str) -> str | None:
+    """Page of a variable of its own; None where that of its group says it."""
+    is_estimate = path.startswith("thermal/") and path.endswith("_error") and path != "thermal/heat_balance_error"
+    return SPECIAL.get(path, ERRORS if is_estimate else None)
 
 
 LAWS = {

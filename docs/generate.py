@@ -170,23 +170,36 @@ def dataset_reference() -> str:
     ]
     for group in dict.fromkeys(f.group for f in fields.FIELDS.values()):
         rows = [
-            f"| `{f.name}` | {', '.join(f.dims) or 'scalar'} | {f.units} | {f.long_name} | {_formula(formulas.FORMULAS.get(f.path))} | {formulas.theory(f.path)} |"
+            f"| `{f.name}` | {', '.join(f.dims) or 'scalar'} | {f.units} | {f.long_name}{_formula(formulas.FORMULAS.get(f.path))}{_nearer(f.path)} |"
             for f in fields.FIELDS.values()
             if f.group == group
         ]
-        head = ["| variable | dimensions | unit | meaning | formula | theory |", "|---|---|---|---|---|---|"]
-        parts += [f"## /{group}", "\n".join([*head, *rows])]
+        page, name = formulas.GROUPS[group]
+        head = ["| variable | dimensions | unit | meaning, formula |", "|---|---|---|---|"]
+        parts += [f"## /{group}", f"Theory: [{name}](../{page}).", "\n".join([*head, *rows])]
     rows = [f"| `{name}` | {unit} | {meaning} |" for name, (unit, meaning) in fields.COORDINATES.items()]
     parts += ["## Coordinates", "\n".join(["| coordinate | unit | meaning |", "|---|---|---|", *rows])]
     return "\n\n".join(parts) + "\n"
 
 
 def _formula(text: str | None) -> str:
-    """A formula for a cell of a table, where no bar may stand."""
+    """A formula behind the meaning, in a cell of a table, where no bar may stand."""
     if text is None:
         return ""
     text = re.sub(r"\|([^|]*)\|", r"\\lvert \1\\rvert ", text)
-    return f"${text}$"
+    return f":<br>${text}$"
+
+
+def _nearer(path: str) -> str:
+    """Link to the page of a variable, where that is nearer than the theory of its group."""
+    import formulas
+
+    page = formulas.page_of(path)
+    return (
+        ""
+        if page is None
+        else f" ([{page.partition('#')[2].replace('-', ' ') or page.removesuffix('.md').replace('_', ' ')}](../{page}))"
+    )
 
 
 def task_reference() -> str:

@@ -164,7 +164,8 @@ def test_links_of_readmes_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("myst_nb") is None, reason="the docs group (sphinx, myst-nb, furo) is not installed"
+    not all(importlib.util.find_spec(name) for name in ("myst_nb", "latex2mathml")),
+    reason="the docs group (sphinx, myst-nb, furo) is not installed",
 )
 @pytest.mark.parametrize("tags", [("-t", "quick"), pytest.param((), marks=pytest.mark.slow)], ids=["pages", "names too"])
 def test_the_manual_builds_without_a_warning(tmp_path: Path, tags: tuple[str, ...]) -> None:
@@ -178,3 +179,6 @@ def test_the_manual_builds_without_a_warning(tmp_path: Path, tags: tuple[str, ..
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "html" / "reference" / "decks.html").is_file()
+    pages = {page.name: page.read_text(encoding="utf-8") for page in (tmp_path / "html").rglob("*.html")}
+    asks = [name for name, text in pages.items() if re.search(r"<(?:script|link|img)[^>]*(?:src|href)=\"https?://", text)]
+    assert asks == [], "opened from disk, a page asks for nothing outside"
