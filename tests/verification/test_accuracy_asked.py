@@ -119,8 +119,8 @@ def test_strict_runs_exit_with_three_when_the_promise_is_missed(
     assert ("error promise: means of layers" in capsys.readouterr().out) == (promise < 0.5)
 
 
-def test_the_maximum_over_a_channel_is_not_taken_for_one_that_swings() -> None:
-    """The hottest node of the cavity is on its upper face, over water: what is below that is no neighbour in the solid."""
+def over_channels(x: list[str], y: list[str]) -> dict[str, Any]:
+    """Two dies over and under two wide channels, on a coarse mesh; a heated spot in the upper one."""
     silicon = {"conductivity": "148 W/m/K", "heat_capacity": "1.66e6 J/m^3/K"}
     layers = [{"name": n, "thickness": f"{t} um", "material": silicon} for n, t in (("low", 80), ("cavity", 120), ("top", 60))]
     layers[1]["channels"] = {
@@ -131,13 +131,25 @@ def test_the_maximum_over_a_channel_is_not_taken_for_one_that_swings() -> None:
         "flow_rate": "6 ml/min",
         "inlet_temperature": "300 K",
     }
-    spot = {"name": "s", "layer": "top", "x": ["0.4 mm", "0.8 mm"], "y": ["1 mm", "1.4 mm"], "power": "2 W"}
-    tree = {"scenario": "over", "geometry": {"footprint": ["2 mm", "2 mm"], "layers": layers}, "power": {"sources": [spot]}}
+    power = {"sources": [{"name": "s", "layer": "top", "x": x, "y": y, "power": "2 W"}]}
+    tree = {"scenario": "over", "geometry": {"footprint": ["2 mm", "2 mm"], "layers": layers}, "power": power}
     solver = {"backend": "tensor", "mesh": {"lateral": 8, "per_source": 4, "per_layer": 1, "aspect": 2}, "error_promise": 0.05}
-    values = run({**tree, "cooling": {"ambient": "300 K"}}, solver).values
+    return dict(run({**tree, "cooling": {"ambient": "300 K"}}, solver).values)
+
+
+def test_the_maximum_over_a_channel_is_not_taken_for_one_that_swings() -> None:
+    """The hottest node of the cavity is on its upper face, over water: what is below that is no neighbour in the solid."""
+    values = over_channels(["0.4 mm", "0.8 mm"], ["1 mm", "1.4 mm"])
     rise = float(values["thermal/peak_temperature"]) - 300.0
     assert np.max(values["thermal/layer_overshoot"]) == 0.0
     assert np.max(values["thermal/layer_temperature_max_error"]) < 0.2 * rise
+
+
+def test_a_maximum_on_the_ceiling_of_a_channel_has_the_neighbours_of_the_die_over_it() -> None:
+    """Cavity and die share the hottest node, and what the peak is over it: 0 was told of the cavity."""
+    values = over_channels(["0.5 mm", "0.9 mm"], ["0.3 mm", "1.0 mm"])
+    maxima, between = values["thermal/layer_temperature_max"], values["thermal/layer_between_nodes"]
+    assert maxima[1] == maxima[2] and between[1] == between[2] > 0.0
 
 
 def test_of_layers_that_share_the_hottest_node_the_one_known_best_counts() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stack3d.fe.elements import hottest_node
 from stack3d.fe.lines import LineRecovery, cell_integrals, hat_integrals
 from stack3d.grids import Grid, solid_cells, solid_share
-from stack3d.layout import Floats, Rectangle, Stack
+from stack3d.layout import Floats, Layer, Rectangle, Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,13 +201,24 @@ class GridField:
         if self.stack.layer(layer).blocks:
             cells = solid_cells(self.stack, self.grid, [self.stack.layer(layer)])[0]
             rows, columns = slice(max(0, j - 1), j + 1), slice(max(0, i - 1), i + 1)
-            b, c = _about(cells[:, columns].any(axis=1), j, b), _about(cells[rows].any(axis=0), i, c)
             a = a if cells[rows, columns].any() else slice(k, k + 1)
+            for beside in solid_cells(
+                self.stack, self.grid, self._sharing(layer, k)
+            ):  # a floor or ceiling goes on over the void
+                cells = cells | beside
+            b, c = _about(cells[:, columns].any(axis=1), j, b), _about(cells[rows].any(axis=0), i, c)
         return [
             (self.grid.x[c], self.values[k, j, c], i - c.start),
             (self.grid.y[b], self.values[k, b, i], j - b.start),
             (self.grid.z[a], self.values[a, j, i], k - a.start),
         ]
+
+    def _sharing(self, layer: str, level: int) -> list[Layer]:
+        """Layers over or under a layer that share the nodes of a level with it: none within it, or beyond a contact."""
+        slabs, levels = self.stack.slabs[layer], self._nodes(layer)[0]
+        below, above = self.stack.layers[max(0, slabs.start - 1) : slabs.start], self.stack.layers[slabs.stop : slabs.stop + 1]
+        found = list(below) if level == levels.start and not self.stack.layers[slabs.start].contact_resistance else []
+        return found + [other for other in above if level == levels.stop - 1 and not other.contact_resistance]
 
     def on_lines(self, grid: Grid) -> Floats | None:
         """Nodal temperature on another grid of the same stack, linear between nodes, shape (nz+1, ny+1, nx+1). [K]"""
