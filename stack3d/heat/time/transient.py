@@ -107,9 +107,11 @@ def over_time(
     SolverError
         When a step cannot meet its tolerance, or the periodic state is not found.
     """
-    places: list[Place] = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     sources, schedule = schedule_of(chip, deck, state)
-    places += [Box(source.layer, source.extent) for source in sources]
+    places: list[Place] = []  # whose errors the steps are controlled by
+    if steps is None or steps.given is None:
+        places += [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
+        places += [Box(source.layer, source.extent) for source in sources]
     profile, runs = chip.scenario.solver, channel_runs(solid.problem.stack)
     course = PowerCourse(schedule, np.inf if deck.periodic else deck.until)
 

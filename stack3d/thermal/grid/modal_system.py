@@ -45,7 +45,7 @@ class ModalSystem:
         problem = solver.problem
         self.problem, self.inverse, self._integral = problem, solver.exact, solver.operator.face_integral
         self.layers = averaged_layers(problem, solver.cells)
-        self.unpowered = solver.solve([]).field.values
+        self.unpowered = solver.unchecked().solve([]).field.values
         groups = place_groups(problem.stack, problem.grid, places)
         self.observed = modal_groups(groups, self.inverse)
         self.heated = modal_groups(source_groups(problem.stack, problem.grid, sources), self.inverse)
