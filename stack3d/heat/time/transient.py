@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,10 +108,8 @@ def over_time(
         When a step cannot meet its tolerance, or the periodic state is not found.
     """
     sources, schedule = schedule_of(chip, deck, state)
-    places: list[Place] = []  # whose errors the steps are controlled by
-    if steps is None or steps.given is None:
-        places += [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
-        places += [Box(source.layer, source.extent) for source in sources]
+    steps = TakenSteps() if steps is None else steps
+    places = _controlled(chip, sources) if steps.given is None else []
     profile, runs = chip.scenario.solver, channel_runs(solid.problem.stack)
     course = PowerCourse(schedule, np.inf if deck.periodic else deck.until)
 
@@ -125,9 +123,8 @@ def over_time(
     until = schedule.repeat if deck.periodic and schedule.period is not None else deck.until
     changes = np.array([begin for begin, _, _ in schedule.intervals(until)])
     changes = np.unique(np.append(changes, spells.begins[spells.begins < until]))
-    near = () if steps is None else steps.peaks
     named = [layer.name for layer in chip.stack.named]
-    peaks = HighestSeen(named, lambda state: spells.present.system.field(state), changes, near)
+    peaks = HighestSeen(named, lambda state: spells.present.system.field(state), changes, steps.peaks)
     if deck.periodic:
         state_at = _periodic(spells, schedule, deck, start, allowed, peaks)
     else:
@@ -162,7 +159,7 @@ def over_time(
         counted(state_at(until))
     out = record.over_time(rows, times)
     peaks.put([layer.name for layer in chip.stack.with_role("rram")], out)
-    if steps is not None and steps.taken:
+    if steps.taken:
         steps.peaks = peaks.around()
 
     def hottest() -> tuple[ThermalSolution, HeatProblem]:
@@ -170,6 +167,12 @@ def over_time(
         return solution_of(there, spells.before(when).system.field(there), when)
 
     return out, hottest
+
+
+def _controlled(chip: Chip, sources: Sequence[HeatSource]) -> list[Place]:
+    """Places whose errors the steps are controlled by: probes and sources."""
+    probes = [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
+    return [*probes, *(Box(source.layer, source.extent) for source in sources)]
 
 
 def _marched(
