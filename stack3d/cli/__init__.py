@@ -58,8 +58,8 @@ def _code_of(command: Callable[..., Any], *, debug: bool) -> int:
         return standard_output.ended(code if isinstance(code, int) else 0, EXIT_MACHINE)
     except typer.Exit as leave:
         return standard_output.ended(leave.exit_code, EXIT_MACHINE)
-    except SystemExit as leave:  # so typer ends where the reader of standard output has gone
-        return standard_output.ended(EXIT_OTHER, EXIT_MACHINE, leave.__context__)
+    except SystemExit as leave:  # so typer ends where the reader of standard output has gone, and where a shell was answered
+        return standard_output.ended(EXIT_OTHER if leave.code else 0, EXIT_MACHINE, leave.__context__)
     except (KeyboardInterrupt, typer.Abort):
         _leave(f"interrupted; {_what_is_left()}", EXIT_INTERRUPTED)
     except Terminated:

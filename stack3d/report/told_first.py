@@ -109,10 +109,15 @@ def _cost(facts: Facts) -> str:
 
 
 def of_study(tree: xr.DataTree) -> list[str]:
-    """How many cases there are, and which has the best accuracy and the lowest peak."""
+    """What a search, a study of levers or of unknowns came to; of a sweep its best accuracy and lowest peak."""
+    for group, lead in (("optimise", "What to build: "), ("levers", ""), ("uncertain", "How sure it is: ")):
+        if group in tree.children and (verdict := str(tree[group].attrs.get("verdict", ""))):
+            first, *more = verdict.splitlines()
+            best = [f"First: {line[3:]}." for line in more[:1] if line.startswith("1. ")]
+            text = f"{lead}{first}" if lead else f"{first[:1].upper()}{first[1:]}"
+            return [f"{text.rstrip('.')}.", *best]
     status = tree.dataset["status"].values.ravel()
-    done = int((status == "done").sum())
-    said = [f"{done} of {status.size} cases are done."]
+    said = [f"{int((status == 'done').sum())} of {status.size} cases are done."]
     for label, text in extremes(tree):
         if label in (ANSWERS["accuracy"].label, ANSWERS["peak"].label):
             said.append(f"{label[:1].upper()}{label[1:]} goes {text}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,3 +62,24 @@ def test_a_shell_completes_names_and_files(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     Path("quiet.yaml").touch()
     assert arguments.known("qui") == ["quickstart", "quiet.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "asked"),
+    [
+        ("bash", {"COMP_WORDS": "stack3d run quick", "COMP_CWORD": "2"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "stack3d run quick"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "stack3d run quick", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ],
+)
+def test_every_shell_asks_and_is_answered(shell: str, asked: dict[str, str], tmp_path: Path) -> None:
+    """As the script that `--install-completion` writes does it."""
+    program = [sys.executable, "-c", "import sys; sys.argv = ['stack3d']; from stack3d.__main__ import main; main()"]
+
+    def answered(**more: str) -> str:
+        done = subprocess.run(program, cwd=tmp_path, env=os.environ | more, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "quickstart" in answered(_STACK3D_COMPLETE=f"complete_{shell}", **asked)
+    assert f"complete_{shell}" in answered(_STACK3D_COMPLETE=f"source_{shell}")
