@@ -29,7 +29,7 @@ class Browser:
     def __init__(self, width: int = 1280, height: int = 900) -> None:
         binary = executable()
         assert binary is not None
-        self.profile = tempfile.TemporaryDirectory()
+        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its helpers may still write as it ends
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_read, to_write)]  # clear of 3 and 4, which they become
