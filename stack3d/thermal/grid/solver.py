@@ -88,6 +88,8 @@ class TensorSolver:
         self.base, self.checks = problem.reference, True
         self.flow: CoolantFlow | None = None
         """Coolant that is part of the equations."""
+        self._let_out: float | None = None
+        """Heat that an even rise of one kelvin lets out beside coolant. [W K⁻¹]"""
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
@@ -155,7 +157,7 @@ class TensorSolver:
     def with_coolant(self, runs: Sequence[ChannelRun]) -> TensorSolver:
         """The same solver with the coolant of channels in its equations."""
         other = copy.copy(self)
-        other.flow = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base)
+        other.flow, other._let_out = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base), None
         if isinstance(self.inverse, LateralMultigrid):
             other.inverse = self.inverse.of_few_digits()
         return other
@@ -270,6 +272,8 @@ class TensorSolver:
         load = self.load(sources, {**(references or {}), **self._coolant(0.0 * self.lift())})
         rise, operator, iterations, updates = self._risen(load, self.lift(), guess, self.heat_in(sources))
         if self.flow is not None:
+            if not self._fixed:
+                rise += self._lacking(load, rise, operator)
             references = {**(references or {}), **self._coolant(rise)}
             load = self.load(sources, references)
         method = "cg" if self.flow is None else "gmres"
@@ -327,6 +331,14 @@ class TensorSolver:
             "seconds": {**statistics["seconds"], "check": time.perf_counter() - started},
         }
         return ThermalSolution(self.field(sources, rise + base), self.heat_in(sources), sum(heat.values()), heat, told)
+
+    def _lacking(self, load: Floats, rise: Floats, operator: GridOperator) -> Floats:
+        """The even rise that lets all heat out that a rise leaves in: conduction does not see it, whatever k(T) is. [K]"""
+        even = self.restrict(np.ones_like(rise))
+        if self._let_out is None:
+            self._let_out = float(self.restrict(self._applied(self.operator, even)).sum())
+        left = self.restrict(load - self._applied(operator, rise))
+        return np.multiply(even, float(left.sum()) / self._let_out, out=even)
 
     def _coolant(self, rise: Floats) -> Mapping[str, Floats]:
         """Coolant that has settled with a rise, on nodes by patch. [K]"""
