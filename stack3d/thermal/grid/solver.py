@@ -33,6 +33,8 @@ from stack3d.thermal.time.coolant_flow import CoolantFlow
 from stack3d.thermal.time.nodal import NodalSystem
 from stack3d.thermal.time.system import PowerCourse, TransientSystem
 
+CLOSED = 1e-9
+"""Share of the heat that a balance beside coolant may be off by; the solver's residual alone allows more."""
 InverseKind = Literal["auto", "diagonalisation", "multigrid"]
 
 
@@ -88,8 +90,6 @@ class TensorSolver:
         self.base, self.checks = problem.reference, True
         self.flow: CoolantFlow | None = None
         """Coolant that is part of the equations."""
-        self._let_out: float | None = None
-        """Heat that an even rise of one kelvin lets out beside coolant. [W K⁻¹]"""
         self._fixed = fixed_nodes(problem)
         self._free = self._free_nodes()
         self._seconds_setup = time.perf_counter() - started
@@ -157,7 +157,7 @@ class TensorSolver:
     def with_coolant(self, runs: Sequence[ChannelRun]) -> TensorSolver:
         """The same solver with the coolant of channels in its equations."""
         other = copy.copy(self)
-        other.flow, other._let_out = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base), None
+        other.flow = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base)
         if isinstance(self.inverse, LateralMultigrid):
             other.inverse = self.inverse.of_few_digits()
         return other
@@ -273,7 +273,7 @@ class TensorSolver:
         rise, operator, iterations, updates = self._risen(load, self.lift(), guess, self.heat_in(sources))
         if self.flow is not None:
             if not self._fixed:
-                rise += self._lacking(load, rise, operator)
+                rise += self._lacking(load, rise, operator, CLOSED * abs(self.heat_in(sources)))
             references = {**(references or {}), **self._coolant(rise)}
             load = self.load(sources, references)
         method = "cg" if self.flow is None else "gmres"
@@ -332,13 +332,14 @@ class TensorSolver:
         }
         return ThermalSolution(self.field(sources, rise + base), self.heat_in(sources), sum(heat.values()), heat, told)
 
-    def _lacking(self, load: Floats, rise: Floats, operator: GridOperator) -> Floats:
-        """The even rise that lets all heat out that a rise leaves in: conduction does not see it, whatever k(T) is. [K]"""
+    def _lacking(self, load: Floats, rise: Floats, operator: GridOperator, allowed: float) -> float | Floats:
+        """The even rise that lets out what a rise leaves in where that is more than allowed [W]; k(T) does not see it. [K]"""
+        left = float(self.restrict(load - self._applied(operator, rise)).sum())
+        if abs(left) <= allowed:
+            return 0.0
         even = self.restrict(np.ones_like(rise))
-        if self._let_out is None:
-            self._let_out = float(self.restrict(self._applied(self.operator, even)).sum())
-        left = self.restrict(load - self._applied(operator, rise))
-        return np.multiply(even, float(left.sum()) / self._let_out, out=even)
+        let_out = float(self.restrict(self._applied(self.operator, even)).sum())
+        return np.multiply(even, left / let_out, out=even)
 
     def _coolant(self, rise: Floats) -> Mapping[str, Floats]:
         """Coolant that has settled with a rise, on nodes by patch. [K]"""
