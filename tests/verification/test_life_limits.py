@@ -226,13 +226,13 @@ def test_killed_and_resumed_is_undisturbed(tmp_path: Path, epochs: tuple[int, ..
 
 
 def test_epochs_beside_coolant_begin_at_the_first_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two thirds of the steps of the first heat at most, and a life that was killed goes on to the same bits."""
-    steps: list[int] = []
+    """Half of the steps of the first heat at most, and a life that was killed goes on to the same bits."""
+    steps: list[tuple[CoolantBackend, int]] = []
     solve = CoolantBackend.solve
 
     def counted(self: CoolantBackend, *args: Any, **more: Any) -> ThermalSolution:
         solution = solve(self, *args, **more)
-        steps.append(solution.statistics["iterations"])
+        steps.append((self, solution.statistics["iterations"]))
         return solution
 
     monkeypatch.setattr(CoolantBackend, "solve", counted)
@@ -240,8 +240,8 @@ def test_epochs_beside_coolant_begin_at_the_first_heat(tmp_path: Path, monkeypat
     few = {"solver.mesh": COARSE, "workload.test_samples": 50, "lifetime.epochs": 2}
     loaded = decks.load("quickstart", [*wet.items(), *QUICK.items(), *few.items()])
     whole = run_case(loaded.scenario, Silent())
-    epochs = steps[-len(whole.coordinates["time"]) :]
-    assert 0 < 3 * max(epochs[1:]) <= 2 * steps[0]
+    of_life = [count for solver, count in steps if solver is steps[0][0]]  # the others judge its meshes
+    assert 0 < 2 * max(of_life[-len(whole.coordinates["time"]) :]) <= of_life[0]
     with pytest.raises(Killed):
         run_case(loaded.scenario, Killer(2), resume=tmp_path / "c.npz", key="k")
     again = run_case(loaded.scenario, Silent(), resume=tmp_path / "c.npz", key="k")
