@@ -154,9 +154,11 @@ def _kinds_with(keys: frozenset[str], file: str) -> list[str]:
 
 
 def scenario_path(path: str | Path) -> Path:
-    """File of a scenario given by path or by name; raises DeckError with the names there are."""
+    """File of a scenario given by path, by name, or by that of a file here without ``.yaml``; raises DeckError."""
     name = str(path)
     found = Path(path).resolve() if is_possible(name) and Path(path).is_file() else find("scenarios", name)
+    if found is None and is_possible(name) and (here := Path(f"{name}.yaml")).is_file():
+        found = here.resolve()
     if found is None:
         if name and is_possible(name) and Path(path).exists():
             what = "a folder; name a file in it" if Path(path).is_dir() else "a pipe or a device; name an ordinary file"

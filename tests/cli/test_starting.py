@@ -45,6 +45,7 @@ def test_new_never_writes_over_a_file(
         0,
         "mine.yaml: a package to change; stack3d validate mine.yaml, then stack3d run mine.yaml\n",
     )
+    assert said(capsys, monkeypatch, "validate", "mine") == (0, "ok: mine\n")
     before = Path("mine.yaml").read_text()
     code, text = said(capsys, monkeypatch, "new", "mine")
     assert code == 2 and "mine.yaml is there already: choose another name" in text
