@@ -58,6 +58,9 @@ class ThermalBackend(Protocol):
     def solve(self, sources: Sequence[HeatSource], *, guess: Floats | None = None) -> ThermalSolution:
         """Steady temperature for these sources, begun at a `guess` [K]; raises SolverError when not converged."""
 
+    def unchecked(self) -> ThermalBackend:
+        """The same for temperatures alone, where heat through faces and the residual cost much: they may be NaN."""
+
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """A solver of the solid with its present films and every conductivity held at the mean of its layer. [K]"""
 

@@ -32,7 +32,7 @@ from stack3d.heat import (
 from stack3d.heat.time import coldest_at_start, coolings_of, over_time, with_smaller_steps
 from stack3d.layout import Floats, HeatSource
 from stack3d.schema import EarlierDeck, Scenario, TransientDeck
-from stack3d.thermal import TakenSteps, TensorSolver, ThermalSolution
+from stack3d.thermal import TakenSteps, ThermalSolution
 
 OF_SMALLER, OF_HALVED = 4 / 3, 1.5
 """Error of steps over what smaller ones change: of order 2, and of order 1.6 where every step is cut in two."""
@@ -235,8 +235,7 @@ def of_mesh(
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
             backend = _kept(backends, away).of(_roughly(other.scenario), other.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
-            backend = backend.unchecked() if isinstance(backend, TensorSolver) else backend
-            solved = backend.solve(chip.sources if sources is None else sources, guess=begun)
+            solved = backend.unchecked().solve(chip.sources if sources is None else sources, guess=begun)
             return with_peaks(other, values_of(other, solved))
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
