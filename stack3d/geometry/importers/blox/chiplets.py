@@ -55,11 +55,9 @@ class Chiplet:
 
 
 @dataclass(frozen=True)
-class PlacedChiplet:
-    """A chiplet in its place: corner and lower face [m], how it is turned, whether its front is down."""
+class Pose:
+    """Where and how something stands: corner and lower face after the turn [m], mirror, turns, whether upside down."""
 
-    name: str
-    chiplet: Chiplet
     x: float
     y: float
     z: float
@@ -68,25 +66,35 @@ class PlacedChiplet:
     face_down: bool
     place: FileLine
 
+
+@dataclass(frozen=True)
+class PlacedChiplet:
+    """A chiplet by its own name, and how it stands in the stack."""
+
+    name: str
+    chiplet: Chiplet
+    pose: Pose
+
     @property
     def extent(self) -> Rectangle:
         """What it covers. [m]"""
         width, depth = self.chiplet.width, self.chiplet.depth
-        return Rectangle(
-            self.x, self.x + (depth if self.turns % 2 else width), self.y, self.y + (width if self.turns % 2 else depth)
-        )
+        if self.pose.turns % 2:
+            width, depth = depth, width
+        return Rectangle(self.pose.x, self.pose.x + width, self.pose.y, self.pose.y + depth)
 
     @property
     def top(self) -> float:
         """Height of its upper face. [m]"""
-        return self.z + self.chiplet.thickness
+        return self.pose.z + self.chiplet.thickness
 
     def in_stack(self, box: Rectangle) -> Rectangle:
         """A rectangle of its design area where it lies in the stack: mirrored first, then turned. [m]"""
         core = self.chiplet.core
         inner = Rectangle(box.x0 + core.x0, box.x1 + core.x0, box.y0 + core.y0, box.y1 + core.y0)
-        lies = turned(inner, (self.chiplet.width, self.chiplet.depth), self.mirror, self.turns)
-        return Rectangle(self.x + lies.x0, self.x + lies.x1, self.y + lies.y0, self.y + lies.y1)
+        lies = turned(inner, (self.chiplet.width, self.chiplet.depth), self.pose.mirror, self.pose.turns)
+        x, y = self.pose.x, self.pose.y
+        return Rectangle(x + lies.x0, x + lies.x1, y + lies.y0, y + lies.y1)
 
 
 def turned(box: Rectangle, size: tuple[float, float], mirror: str, turns: int) -> Rectangle:

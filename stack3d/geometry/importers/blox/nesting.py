@@ -12,6 +12,7 @@ from stack3d.geometry.importers.blox.chiplets import (
     ORIENTATION,
     Chiplet,
     PlacedChiplet,
+    Pose,
     chiplet_of,
     entries,
     files_of,
@@ -48,19 +49,6 @@ class ChipletAssembly:
     design: str
     placed: list[PlacedChiplet] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Pose:
-    """Where and how something stands: corner and lower face after the turn [m], mirror, turns, whether upside down."""
-
-    x: float
-    y: float
-    z: float
-    mirror: str
-    turns: int
-    face_down: bool
-    place: FileLine
 
 
 def read_assembly(path: Path) -> ChipletAssembly:
@@ -139,7 +127,7 @@ class _Designs:
         found.connections += [_connection(*entry, found, scale) for entry in entries(tree, "Connection")]
         return found
 
-    def _place(self, found: ChipletAssembly, name: str, entry: yamlfile.Mapping, pose: _Pose, inside: tuple[str, ...]) -> None:
+    def _place(self, found: ChipletAssembly, name: str, entry: yamlfile.Mapping, pose: Pose, inside: tuple[str, ...]) -> None:
         """Add a chiplet, or all that a design holds; raises DeckError for unknown names, too many, and what holds itself.
 
         Parameters
@@ -148,7 +136,7 @@ class _Designs:
         name : str
         entry : Mapping
             Keys of ``ChipletInst``.
-        pose : _Pose
+        pose : Pose
         inside : tuple of str
             Names of the designs that it is in.
         """
@@ -157,8 +145,7 @@ class _Designs:
         if reference in inside:
             raise mistake(place, key, f"{few(reference)} would hold itself")
         if reference in self.chiplets:
-            where = pose.x, pose.y, pose.z, pose.mirror, pose.turns, pose.face_down, pose.place
-            found.placed.append(PlacedChiplet(name, self.chiplets[reference], *where))
+            found.placed.append(PlacedChiplet(name, self.chiplets[reference], pose))
             return
         if reference not in self.trees:
             names = [*self.chiplets, *self.trees]
@@ -171,14 +158,14 @@ class _Designs:
         if len(found.placed) + len(inner.placed) > MOST_CHIPLETS:
             raise mistake(place, key, f"makes more than {MOST_CHIPLETS} chiplets in all")
         whole = bounds([chip.extent for chip in inner.placed])
-        heights = min(chip.z for chip in inner.placed), max(chip.top for chip in inner.placed)
+        heights = min(chip.pose.z for chip in inner.placed), max(chip.top for chip in inner.placed)
         found.placed += [_moved(chip, name, whole, heights, pose) for chip in inner.placed]
         for joint in inner.connections:
             top, bottom = (f"{name}{WITHIN}{end}" if end else "" for end in (joint.top, joint.bottom))
             found.connections.append(replace(joint, name=f"{name}{WITHIN}{joint.name}", top=top, bottom=bottom))
 
 
-def _moved(chip: PlacedChiplet, design: str, whole: Rectangle, heights: tuple[float, float], pose: _Pose) -> PlacedChiplet:
+def _moved(chip: PlacedChiplet, design: str, whole: Rectangle, heights: tuple[float, float], pose: Pose) -> PlacedChiplet:
     """A chiplet of a design where the design stands.
 
     Parameters
@@ -191,29 +178,29 @@ def _moved(chip: PlacedChiplet, design: str, whole: Rectangle, heights: tuple[fl
         What the design covers. [m]
     heights : (float, float)
         Of its lowest and highest face. [m]
-    pose : _Pose
+    pose : Pose
     """
-    e, mirror = chip.extent, pose.mirror
+    e, own, mirror = chip.extent, chip.pose, pose.mirror
     box = Rectangle(e.x0 - whole.x0, e.x1 - whole.x0, e.y0 - whole.y0, e.y1 - whole.y0)
     box = turned(box, (whole.x1 - whole.x0, whole.y1 - whole.y0), mirror, pose.turns)
-    turns = pose.turns + (-chip.turns if mirror else chip.turns)  # a mirror turns what is turned the other way
-    if chip.mirror and mirror:
-        turns += 0 if chip.mirror == mirror else 2
+    turns = pose.turns + (-own.turns if mirror else own.turns)  # a mirror turns what is turned the other way
+    if own.mirror and mirror:
+        turns += 0 if own.mirror == mirror else 2
         mirror = ""
-    z = heights[1] - chip.top if pose.face_down else chip.z - heights[0]
-    return replace(
-        chip,
-        name=f"{design}{WITHIN}{chip.name}",
+    z = heights[1] - chip.top if pose.face_down else own.z - heights[0]
+    stands = replace(
+        own,
         x=pose.x + box.x0,
         y=pose.y + box.y0,
         z=pose.z + z,
-        mirror=chip.mirror if not pose.mirror else mirror,
+        mirror=own.mirror if not pose.mirror else mirror,
         turns=turns % 4,
-        face_down=chip.face_down != pose.face_down,
+        face_down=own.face_down != pose.face_down,
     )
+    return replace(chip, name=f"{design}{WITHIN}{chip.name}", pose=stands)
 
 
-def _pose(name: str, at: yamlfile.Mapping, place: FileLine, scale: float) -> _Pose:
+def _pose(name: str, at: yamlfile.Mapping, place: FileLine, scale: float) -> Pose:
     """Where something stands; raises DeckError.
 
     Parameters
@@ -235,7 +222,7 @@ def _pose(name: str, at: yamlfile.Mapping, place: FileLine, scale: float) -> _Po
         message = f"wants R0, R90, R180 or R270, perhaps after MX_ or MY_, and MZ_ before all, got {few(orient)}"
         raise mistake(at.places.get("orient", place), f"{of}.orient", message)
     quarters = int((said[3] or "R0")[1:]) // 90
-    return _Pose(x * scale, y * scale, z * scale, said[2] or "", quarters, bool(said[1]), place)
+    return Pose(x * scale, y * scale, z * scale, said[2] or "", quarters, bool(said[1]), place)
 
 
 def _connection(name: str, entry: yamlfile.Mapping, place: FileLine, found: ChipletAssembly, scale: float) -> Connection:

@@ -44,9 +44,9 @@ class _Stacking:
         self.whole = bounds([chip.extent for chip in about.placed])
         taken: set[str] = set()
         self.names = {chip.name: new_name(chip.name, taken) for chip in about.placed}
-        self.order = sorted(about.placed, key=lambda chip: chip.z)
+        self.order = sorted(about.placed, key=lambda chip: chip.pose.z)
         lowest = self.order[0]
-        alone = len(self.order) == 1 or self.order[1].z > lowest.z + ROUNDING
+        alone = len(self.order) == 1 or self.order[1].pose.z > lowest.pose.z + ROUNDING
         self.base = lowest if alone and _contains(lowest.extent, self.whole) else None
 
     def finished(self, name: str) -> Imported:
@@ -93,15 +93,15 @@ class _Stacking:
         if kind not in HEATING:
             return [
                 yamlfile.wrapped(
-                    {"name": f"{prefix}body", "thickness": length(thickness), "material": material, **said}, chip.place
+                    {"name": f"{prefix}body", "thickness": length(thickness), "material": material, **said}, chip.pose.place
                 )
             ]
         active = min(ACTIVE, thickness / 2)
         front = {"name": f"{prefix}active", "thickness": length(active), "material": material}
         front["assumed"] = "heat arises in the uppermost 10 um under the front, at most half of the chiplet"
         bulk = {"name": f"{prefix}bulk", "thickness": length(thickness - active), "material": material, **said}
-        layers = [front, bulk] if chip.face_down else [bulk, front]
-        return [yamlfile.wrapped(layer, chip.place) for layer in layers]
+        layers = [front, bulk] if chip.pose.face_down else [bulk, front]
+        return [yamlfile.wrapped(layer, chip.pose.place) for layer in layers]
 
     def _heated(self, chip: PlacedChiplet) -> str:
         """Full name of the layer that heats."""
@@ -113,15 +113,15 @@ class _Stacking:
         under = self._under(chip, lower)
         corner = under.extent if under is not None else self.whole
         layers = self._layers(chip)
-        bottom = min(c.z for c in self.order) if under is None else under.top
-        gap = chip.z - bottom
+        bottom = min(c.pose.z for c in self.order) if under is None else under.top
+        gap = chip.pose.z - bottom
         if gap > ROUNDING:
             layers = [self._joint(chip, under, gap), *layers]
         entry: dict[str, Any] = {"name": self.names[chip.name]}
         if under is not None and under is not self.base:
             entry["on"] = self.names[under.name]
         entry["at"] = [length(chip.extent.x0 - corner.x0), length(chip.extent.y0 - corner.y0)]
-        return yamlfile.wrapped({**entry, "size": size(chip.extent), "layers": layers}, chip.place)
+        return yamlfile.wrapped({**entry, "size": size(chip.extent), "layers": layers}, chip.pose.place)
 
     def _under(self, chip: PlacedChiplet, lower: Sequence[PlacedChiplet]) -> PlacedChiplet | None:
         """The chiplet that another stands on, None for the assumed substrate; raises DeckError for one in or on several."""
@@ -131,13 +131,14 @@ class _Stacking:
         highest = max(other.top for other in met)
         under = [other for other in met if other.top > highest - ROUNDING]
         key = f"Stack.{few(chip.name)}"
-        if highest > chip.z + ROUNDING:
+        if highest > chip.pose.z + ROUNDING:
             there = f"{few(under[0].name)}, whose upper face is at {highest * 1e6:g} um"
-            raise mistake(chip.place, f"{key}.z", f"stands in {there}, got {chip.z * 1e6:g}")
+            raise mistake(chip.pose.place, f"{key}.z", f"stands in {there}, got {chip.pose.z * 1e6:g}")
         if len(under) > 1:
-            raise mistake(chip.place, key, f"stands on {' and '.join(few(o.name) for o in under)}; a bridge is not imported")
+            several = " and ".join(few(other.name) for other in under)
+            raise mistake(chip.pose.place, key, f"stands on {several}; a bridge is not imported")
         if not _contains(under[0].extent, chip.extent):
-            raise mistake(chip.place, key, f"overhangs {few(under[0].name)} under it, which is not imported")
+            raise mistake(chip.pose.place, key, f"overhangs {few(under[0].name)} under it, which is not imported")
         return under[0]
 
     def _joint(self, chip: PlacedChiplet, under: PlacedChiplet | None, gap: float) -> Any:
@@ -149,7 +150,7 @@ class _Stacking:
         if not joints:
             lower = few(under.name) if under is not None else "what is under it"
             message = f"floats {gap * 1e6:g} um over {lower}, and no Connection joins them"
-            raise mistake(chip.place, f"Stack.{few(chip.name)}.z", message)
+            raise mistake(chip.pose.place, f"Stack.{few(chip.name)}.z", message)
         for joint in joints:
             if abs(joint.thickness - gap) > ROUNDING:
                 said, left = f"{joint.thickness * 1e6:g} um", f"{gap * 1e6:g} um"
@@ -167,7 +168,7 @@ class _Stacking:
             if not heats and chip.chiplet.kind in HEATING:
                 silent.append(few(chip.name))
                 none = {"name": new_name(chip.name, taken), "layer": self._heated(chip), "power": "0 W"}
-                out.append(yamlfile.wrapped(none, chip.place))
+                out.append(yamlfile.wrapped(none, chip.pose.place))
             for heat in heats:
                 entry: dict[str, Any] = {"name": new_name(heat.name, taken), "layer": self._heated(chip)}
                 where = heat.box if heat.box is not None else self._core(chip)
@@ -194,7 +195,7 @@ class _Stacking:
         for chip in chips:
             x, y = chip.extent.centre
             at = {"x": length(x - self.whole.x0), "y": length(y - self.whole.y0)}
-            out.append(yamlfile.wrapped({"name": self.names[chip.name], "layer": self._heated(chip), **at}, chip.place))
+            out.append(yamlfile.wrapped({"name": self.names[chip.name], "layer": self._heated(chip), **at}, chip.pose.place))
         return out
 
     def _tell(self) -> None:
