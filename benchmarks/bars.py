@@ -23,6 +23,7 @@ from stack3d.case import check, run_case
 from stack3d.chip import Chip
 from stack3d.fields import is_temperature
 from stack3d.grids import Grid
+from stack3d.heat import thermal_values
 from stack3d.heat.loads import face_of
 from stack3d.heat.meshing import Bricks, meshed
 from stack3d.heat.solvers import Backends
@@ -332,9 +333,9 @@ def judged(chip: Chip) -> tuple[dict[str, Any], dict[str, Any], tuple[float, flo
         found = error_bars.of_march(chip, deck, values, backends.coarse, None, steps)
     else:
         solution = backends.of(chip.scenario, chip.stack, body).solve(chip.sources)
-        values = error_bars.answers(chip, solution)
+        values = error_bars.with_tiles(chip, solution, thermal_values(chip, solution, outside=False))
         middle = time.process_time()
-        found = error_bars.of_mesh(chip, solution, backends.coarse)
+        found = error_bars.of_mesh(chip, solution, backends.coarse, values=values)
     seconds = middle - started, time.process_time() - middle
     return dict(values), {n: e.value for n, e in found.items()}, seconds, body.unknowns(chip.stack, chip.scenario.solver.order)
 

@@ -243,7 +243,7 @@ class _EachMesh:
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
-                estimates = error_bars.of_mesh(chip, solution, backends.coarse)
+                estimates = error_bars.of_mesh(chip, solution, backends.coarse, values=record)
             else:
                 record, solution = present(computing, state), state.solution
                 record.along("time", [TODAY])

@@ -31,8 +31,11 @@ def hat_integrals(lines: Floats, lower: float, upper: float) -> Floats:
     return out
 
 
-def cell_integrals(lines: Floats, lower: float, upper: float) -> Floats:
-    """Integrals of the hat functions of both ends of each interval over what of it lies in [lower, upper], shape (2, n - 1)."""
+def cell_integrals(lines: Floats, lower: float | Floats, upper: float | Floats) -> Floats:
+    """Integrals of the hat functions of both ends of each interval over what of it lies in [lower, upper], shape (2, n - 1).
+
+    Bounds of shape (m, 1) give shape (2, m, n - 1).
+    """
     left, right = lines[:-1], lines[1:]
     width = right - left
     low, high = np.clip(lower, left, right), np.clip(upper, left, right)

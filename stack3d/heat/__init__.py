@@ -20,7 +20,7 @@ from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
 from stack3d.heat.meshing.judged_steps import gains_of_errors, step_errors
 from stack3d.heat.meshing.judging import HOW, OF_LAYERS, Answers, Judged, compared, hottest, means_in
 from stack3d.heat.meshing.one_by_one import with_homogenised
-from stack3d.heat.outputs import HeatOutput, thermal_values
+from stack3d.heat.outputs import HeatOutput, means_of, temperatures, thermal_values
 from stack3d.heat.settling import settle, settle_again
 from stack3d.heat.solvers import Backends, make_backend
 from stack3d.heat.too_hot import Runaway, in_epoch, located, without_field
@@ -60,6 +60,7 @@ __all__ = [
     "make_backend",
     "mean_rates",
     "means_in",
+    "means_of",
     "meshed",
     "outer_faces",
     "power_schedule",
@@ -69,6 +70,7 @@ __all__ = [
     "sources_as_programmed",
     "step_errors",
     "surroundings",
+    "temperatures",
     "thermal_values",
     "tile_boxes",
     "total_power",

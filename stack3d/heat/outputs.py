@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import astuple
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from stack3d.chip import Chip
 from stack3d.fields import Output, nothing, outputs, registered
 from stack3d.heat.loads import channel_runs, hydraulics
+from stack3d.layout import Floats, Rectangle
 from stack3d.record import Record
-from stack3d.thermal import ThermalSolution
+from stack3d.thermal import Field, ThermalSolution
 
 
 class HeatOutput(Output, ABC):
@@ -27,18 +28,12 @@ outputs.hold(Output, {"of_heat": nothing})
 
 EDGES = ("x0", "x1", "y0", "y1")
 """Of a box. [m]"""
-Peaks = Mapping[str, tuple[float, tuple[float, float, float]]]
-"""Largest temperature of each layer [K] and where it is [m]."""
 
 
 def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = True) -> Record:
     """Variables of ``/thermal`` and their coordinates, with those of other packages unless told without."""
-    record = Record()
-    peaks = {layer.name: solution.field.layer_peak(layer.name) for layer in chip.stack.named}
-    _put_layers(chip, solution, peaks, record)
-    _put_channels(chip, solution, record)
-    _put_tiers(chip, solution, peaks, record)
-    _put_probes_and_maps(chip, solution, record)
+    record = temperatures(chip, solution)
+    _put_heat(chip, solution, record)
     if outside:
         for who, output in registered(HeatOutput):  # type: ignore[type-abstract]  # chooses, makes none
             with record.made_by(who, type(output), chip, solution):
@@ -46,23 +41,40 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     return record
 
 
-def _put_layers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Record) -> None:
-    """Temperatures of the layers, and the heat that goes in and out of the stack."""
+def temperatures(chip: Chip, solution: ThermalSolution) -> Record:
+    """The temperatures of `thermal_values` alone, and how maxima lie between nodes: what answers on two meshes differ in."""
+    record = Record()
+    _put_layers(chip, solution, record)
+    _put_channels(chip, solution, record)
+    _put_tiers(chip, solution, record)
+    _put_probes_and_maps(chip, solution, record)
+    return record
+
+
+def _put_layers(chip: Chip, solution: ThermalSolution, record: Record) -> None:
+    """Temperatures of the layers."""
+    names, field = [layer.name for layer in chip.stack.named], solution.field
+    highest = [field.layer_max(n) for n in names]
+    record.along("layer", names)
+    record.put("thermal/layer_temperature_max", highest)
+    record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
+    record.put("thermal/layer_between_nodes", [field.between_nodes(n) for n in names])
+    record.put("thermal/layer_between_levels", [field.between_levels(n) for n in names])
+    record.put("thermal/peak_temperature", max(highest))
+
+
+def _put_heat(chip: Chip, solution: ThermalSolution, record: Record) -> None:
+    """Where layers are hottest, and the heat that goes in and out of the stack."""
+    peaks = {layer.name: solution.field.layer_peak(layer.name) for layer in chip.stack.named}
     names, field = list(peaks), solution.field
     heated = {source.layer for source in chip.sources}
     hottest = max(names, key=lambda n: (round(peaks[n][0], 9), n in heated))
     faces = ["top", "bottom", "sides", *(f for f in solution.face_heat if f not in ("top", "bottom", "sides"))]
-    record.along("layer", names)
     record.along("axis", list("xyz"))
     record.along("face", faces)
-    record.put("thermal/layer_temperature_max", [peaks[n][0] for n in names])
     record.put("thermal/layer_hot_spot", [peaks[n][1] for n in names])
-    record.put("thermal/layer_temperature_mean", [field.layer_mean(n) for n in names])
     record.put("thermal/layer_overshoot", [field.overshoot(n) for n in names])
-    record.put("thermal/layer_between_nodes", [field.between_nodes(n) for n in names])
-    record.put("thermal/layer_between_levels", [field.between_levels(n) for n in names])
     record.put("thermal/hot_spot", peaks[hottest][1])
-    record.put("thermal/peak_temperature", peaks[hottest][0])
     record.put("thermal/heat_in", solution.heat_in)
     record.put("thermal/heat_out", solution.heat_out)
     record.put("thermal/face_heat", [solution.face_heat.get(f, 0.0) for f in faces])
@@ -81,7 +93,7 @@ def _put_channels(chip: Chip, solution: ThermalSolution, record: Record) -> None
         record.put(f"thermal/{name}", of_runs)
 
 
-def _put_tiers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Record) -> None:
+def _put_tiers(chip: Chip, solution: ThermalSolution, record: Record) -> None:
     """Maps, maxima and means of the tiers, where there are any."""
     tiers = [layer.name for layer in chip.stack.with_role("rram")]
     if not tiers:
@@ -90,7 +102,7 @@ def _put_tiers(chip: Chip, solution: ThermalSolution, peaks: Peaks, record: Reco
     record.along("tier", range(len(tiers)))
     _along_boxes(record, chip, tiers[0], x=nx, y=ny)
     record.put("thermal/temperature", [field.map(n, nx, ny) for n in tiers])
-    record.put("thermal/temperature_max", [peaks[n][0] for n in tiers])
+    record.put("thermal/temperature_max", [field.layer_max(n) for n in tiers])
     record.put("thermal/temperature_mean", [field.layer_mean(n) for n in tiers])
 
 
@@ -113,15 +125,21 @@ def _put_probes_and_maps(chip: Chip, solution: ThermalSolution, record: Record) 
 
 def _put_blocks(chip: Chip, solution: ThermalSolution, record: Record) -> None:
     """Means of the boxes of the heat sources, and where they are."""
-    found = np.empty(len(chip.sources))
-    for name in dict.fromkeys(source.layer for source in chip.sources):
-        mine = [i for i, source in enumerate(chip.sources) if source.layer == name]
-        found[mine] = solution.field.box_means(name, [chip.sources[i].extent for i in mine])
+    found = means_of(solution.field, [(source.layer, source.extent) for source in chip.sources])
     record.along("block", [source.name for source in chip.sources])
     record.along("edge", EDGES)
     record.put("thermal/block_temperature", found)
     record.put("thermal/block_extent", [astuple(source.extent) for source in chip.sources])
     record.put("thermal/block_layer", [float(chip.stack.index[source.layer]) for source in chip.sources])
+
+
+def means_of(field: Field, boxes: Sequence[tuple[str, Rectangle]]) -> Floats:
+    """Means over boxes through the full thickness of their layers, shape (len(boxes),). [K]"""
+    found = np.empty(len(boxes))
+    for name in dict.fromkeys(layer for layer, _ in boxes):
+        mine = [i for i, (layer, _) in enumerate(boxes) if layer == name]
+        found[mine] = field.box_means(name, [boxes[i][1] for i in mine])
+    return found
 
 
 def _along_boxes(record: Record, chip: Chip, layer: str, **counts: int) -> None:

@@ -161,7 +161,7 @@ class Bricks(MeshKind[ThermalProblem]):
         flat, upright = flatter(wide, heeded(chip).levels)
         if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(on_lines.scenario.solver)):
             return None
-        edges = body._firm(chip, on_points=False)
+        edges = body._firm(chip, on_points=False) if chip.scenario.probes else firm
         (rough, far), (close, near) = (
             _with_edges(on_lines, cls(lines), firm, edges, solve, away) for lines, away in ((wide, 1), (narrow, 0))
         )

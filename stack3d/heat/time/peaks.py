@@ -14,6 +14,8 @@ SAMPLED, CLOSER = 256, 16
 """Instants of a period that is solved without steps, over all of its intervals; and more about each inner maximum."""
 NEARLY = 0.25
 """Share of what a layer's maximum moves by over time within which one of its maxima is nearly as high as the peak."""
+RIPPLE = 0.005
+"""Share of that movement by which a maximum must stand over what lies between it and a higher one: steps make ripples."""
 BESIDE = 2
 """Instants before and after a maximum: those of the parabola through it, and one more."""
 SAME = 1e-9
@@ -44,7 +46,7 @@ class HighestSeen:
         within: Sequence[tuple[float, float]] = (),
     ) -> None:
         self.layers, self._field_of, self._changes = tuple(layers), field_of, changes
-        self._from, self._to = np.reshape(tuple(within), (-1, 2)).T
+        self._within = [(begin * (1 - SAME), end * (1 + SAME)) for begin, end in within]
         self._seen: list[tuple[float, Floats]] = []
         self.values = np.full(len(self.layers), -np.inf)
         self.times = np.full(len(self.layers), np.nan)
@@ -61,7 +63,7 @@ class HighestSeen:
         if self._last and time <= self._last[-1][0] * (1 + SAME):
             return
         self.until = max(self.until, time)
-        if self._from.size and not ((self._from <= time * (1 + SAME)) & (time <= self._to * (1 + SAME))).any():
+        if self._within and not any(begin <= time <= end for begin, end in self._within):
             self.restart()
             return
         field = self._field_of(state)
@@ -98,9 +100,10 @@ class HighestSeen:
         times, tops = np.array([time for time, _ in self._seen]), np.array([now for _, now in self._seen])
         beyond = np.full_like(tops[:1], -np.inf)
         is_top = (tops > np.concatenate([beyond, tops[:-1]])) & (tops >= np.concatenate([tops[1:], beyond]))
-        is_top &= tops >= tops.max(axis=0) - NEARLY * np.ptp(tops, axis=0)
-        at = np.flatnonzero(is_top.any(axis=1))
-        before, after = times[np.maximum(at - BESIDE, 0)], times[np.minimum(at + BESIDE, times.size - 1)]
+        moved = np.ptp(tops, axis=0)
+        is_top &= tops >= tops.max(axis=0) - NEARLY * moved
+        at = sorted({k for k, i in np.argwhere(is_top) if _height(tops[:, i], k) >= RIPPLE * moved[i]})
+        before, after = (times[np.clip(np.add(at, beside), 0, times.size - 1)] for beside in (-BESIDE, BESIDE))
         return tuple(zip(before.tolist(), after.tolist()))
 
     def restart(self) -> None:
@@ -123,6 +126,15 @@ class HighestSeen:
         record.put("thermal/peak_temperature", self.values[hottest])
         record.put("thermal/peak_time", self.times[hottest])
         record.put("thermal/peak_spot", spots[hottest])
+
+
+def _height(values: Floats, at: int) -> float:
+    """Of a maximum over the higher of the lowest values between it and a higher one on either side; infinite without one."""
+    valleys = []
+    for side in (values[at::-1], values[at:]):
+        higher = int(np.argmax(side > side[0]))
+        valleys.append(side[:higher].min() if higher else -np.inf)
+    return float(values[at] - max(valleys))
 
 
 def see_period(peaks: HighestSeen, exact: Exact, schedule: PowerSchedule) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from stack3d import record
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem
-from stack3d.heat import Heat, channel_runs, power_schedule, thermal_values
+from stack3d.heat import Heat, channel_runs, power_schedule, temperatures, thermal_values
 from stack3d.heat.time.beginning import start_of
 from stack3d.heat.time.peaks import SAME, HighestSeen, see_period
 from stack3d.heat.time.spells import MarchAt, Spell, Spells
@@ -98,7 +98,8 @@ def over_time(
     solid : SolidBackend
     state : Heat, optional
     steps : TakenSteps, optional
-        As `integrate` has it; not told of periods that are sought. Given ones look at peaks where theirs lie.
+        As `integrate` has it; not told of periods that are sought. With given ones temperatures alone are read, and peaks
+        where those of the march that took them lie.
 
     Raises
     ------
@@ -149,15 +150,15 @@ def over_time(
         return ThermalSolution(field, heat_in, left, boundary.heat, dict(counts), outlets), cooled
 
     rows: list[Record] = []
+    read = thermal_values if steps.given is None else temperatures
     for now in times:
         result = counted(state_at(float(now)))
         solution, _ = solution_of(result.state, result.field, float(now))
-        row = thermal_values(chip, solution)
-        del row["thermal/heat_balance_error"]  # heat is stored, so in is not out
-        rows.append(row)
+        rows.append(read(chip, solution))
     if peaks.until < until * (1 - SAME):
         counted(state_at(until))
     out = record.over_time(rows, times)
+    out.pop("thermal/heat_balance_error", None)  # heat is stored, so in is not out
     peaks.put([layer.name for layer in chip.stack.with_role("rram")], out)
     if steps.taken:
         steps.peaks = peaks.around()

@@ -24,8 +24,10 @@ from stack3d.heat import (
     heat_sources,
     kind_of,
     means_in,
+    means_of,
     meshed,
     surroundings,
+    temperatures,
     thermal_values,
     with_homogenised,
 )
@@ -80,18 +82,16 @@ Estimates = dict[str, Estimate]
 """By output variable, ``thermal/…_error``."""
 
 
-def answers(chip: Chip, solution: ThermalSolution) -> Answers:
-    """Every temperature of `thermal_values`, and means of tiles."""
-    return _temperatures(values_of(chip, solution))
-
-
 def values_of(chip: Chip, solution: ThermalSolution) -> Mapping[str, Any]:
-    """`thermal_values`, and means of tiles."""
-    found = thermal_values(chip, solution, outside=False)
-    if chip.places:
-        means = [solution.field.box_means(layer, [box])[0] for layer, box in chip.places]
-        found["thermal/tile_temperature"] = np.array(means)
-    return found
+    """`temperatures`, and means of tiles."""
+    return with_tiles(chip, solution, temperatures(chip, solution))
+
+
+def with_tiles(chip: Chip, solution: ThermalSolution, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values with the means of tiles, where there are any that they lack."""
+    if not chip.places or "thermal/tile_temperature" in values:
+        return values
+    return {**values, "thermal/tile_temperature": means_of(solution.field, chip.places)}
 
 
 def with_peaks(chip: Chip, values: Mapping[str, Any]) -> Answers:
@@ -216,7 +216,11 @@ def _none(own: Answers) -> Estimates:
 
 
 def of_mesh(
-    chip: Chip, solution: ThermalSolution, backends: Backends, sources: Sequence[HeatSource] | None = None
+    chip: Chip,
+    solution: ThermalSolution,
+    backends: Backends,
+    sources: Sequence[HeatSource] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> Estimates:
     """Errors of every temperature of a steady solution by its mesh, by output variable.
 
@@ -228,6 +232,8 @@ def of_mesh(
         Keeps the solver of the other mesh from case to case, its `coarse` those of further ones.
     sources : sequence of HeatSource, optional
         Those of the solution; absent = the explicit ones.
+    values : mapping, optional
+        `thermal_values` of the solution; absent = read anew.
     """
 
     def solve(other: Chip, body: AnyKind, away: int) -> Answers:
@@ -239,7 +245,8 @@ def of_mesh(
             return with_peaks(other, values_of(other, solved))
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
-    values = values_of(chip, solution)
+    known = thermal_values(chip, solution, outside=False) if values is None else values
+    values = with_tiles(chip, solution, known)
     own = with_peaks(chip, values)
     found = kind_of(chip.scenario).judged(chip, own, solve)
     if found is None:

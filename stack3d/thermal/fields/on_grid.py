@@ -92,8 +92,10 @@ class GridField:
         """Volume means over ny by nx equal boxes of a layer, NaN where it is void; shape (ny, nx). [K]"""
         box = extent or self.stack.layer(layer).extent
         xs, ys = np.linspace(box.x0, box.x1, nx + 1), np.linspace(box.y0, box.y1, ny + 1)
-        wx = np.array([cell_integrals(self.grid.x, a, b) for a, b in zip(xs[:-1], xs[1:], strict=True)])
-        wy = np.array([cell_integrals(self.grid.y, a, b) for a, b in zip(ys[:-1], ys[1:], strict=True)])
+        wx, wy = (
+            np.swapaxes(cell_integrals(lines, at[:-1, None], at[1:, None]), 0, 1)
+            for lines, at in ((self.grid.x, xs), (self.grid.y, ys))
+        )
         corners, area = self._corners(layer)
         ys, xs = wy.sum(axis=1), wx.sum(axis=1)
         with np.errstate(invalid="ignore"):
@@ -105,7 +107,8 @@ class GridField:
 
     def _corners(self, layer: str) -> tuple[list[list[Floats]], Floats]:
         """Mean through the thickness at the four corners of each cell, times the share of it that is solid; that; (ny, nx)."""
-        plane, solid = self.plane_mean(layer), solid_share(self.stack, self.grid, self.stack.layer(layer))
+        share = partial(solid_share, self.stack, self.grid, self.stack.layer(layer))
+        plane, solid = self.plane_mean(layer), self._once(("solid", layer), share)
         ny, nx = solid.shape
         return [[solid * plane[b : b + ny, a : a + nx] for a in (0, 1)] for b in (0, 1)], solid
 

@@ -6,6 +6,7 @@ The schemes see a system K u + M u' = b only through its operations, so that one
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -224,6 +225,7 @@ def integrate(
     """
     started = time.perf_counter()
     asked = ascending(times)
+    instants = asked.tolist()
     march = _March(system, _begin(system, initial), np.empty(0))
     first = system.observe(march.state)
     if watch is not None:
@@ -240,8 +242,8 @@ def integrate(
         march.drive = fresh - system.stiffness(march.state) if load is None else march.drive + (fresh - load)
         load = fresh
         for now, step, taken in control.steps(march, load, begin, end, depth):
-            inside = np.flatnonzero((asked > now) & (asked <= now + step * (1 + 1e-12)))
-            if inside.size:
+            inside = slice(bisect_right(instants, now), bisect_right(instants, now + step * (1 + 1e-12)))
+            if inside.start < inside.stop:
                 seen = (system.observe(march.state), system.observe(taken.middle), system.observe(taken.end))
                 out[inside] = _quadratic((asked[inside] - now) / step, seen)
             if watch is not None:
