@@ -12,10 +12,13 @@ def main() -> None:
     for number in REQUESTS:
         signal.signal(number, _end)
     _open_streams()
-    from stack3d.cli import main as run
     from stack3d.guests import NONE_COME
+    from stack3d.memory import loading
 
     NONE_COME.set(True)
+    with loading():
+        from stack3d.cli import main as run
+
     try:
         run()
     finally:  # what was to do is done: libraries close, and the code that was found stays

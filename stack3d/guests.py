@@ -1,7 +1,8 @@
-"""Packages that xarray loads to see whether arrays are of theirs: kept out of processes that have no such arrays."""
+"""Packages that xarray and pandas load to see whether arrays are of theirs: kept out of processes without such arrays."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from contextvars import ContextVar
 
 NONE_COME: ContextVar[bool] = ContextVar("NONE_COME", default=False)
 """Whether the door to this process vouches that xarray will meet no arrays but those of NumPy in it, ever."""
-GUESTS = ("dask", "distributed", "pint", "cupy", "sparse", "cubed")
+GUESTS = ("dask", "distributed", "pint", "cupy", "sparse", "cubed", "pyarrow")
+"""Asked by xarray and pandas whether an array is of theirs; `workload` reads Parquet files by pyarrow itself."""
 
 
 def are_hidden() -> bool:
@@ -22,11 +24,17 @@ def hidden() -> Iterator[None]:
     """Hide packages that are not loaded yet, where `NONE_COME` says so: half a second of a process.
 
     What xarray does not find once it never asks for again, so this is for processes of the program, not for a user's.
+    Garbage waits meanwhile: xarray loads thousands of modules' worth of objects that stay.
     """
     names = [name for name in GUESTS if NONE_COME.get() and name not in sys.modules]
     sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
+    pauses = NONE_COME.get() and gc.isenabled()
+    if pauses:
+        gc.disable()
     try:
         yield
     finally:
+        if pauses:
+            gc.enable()
         for name in names:
             del sys.modules[name]

@@ -1,7 +1,8 @@
-"""How much memory there is for a case, and how sizes are written."""
+"""How much memory there is for a case, how sizes are written, and what stays in memory while a process lives."""
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import re
@@ -11,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from stack3d.errors import DeckError, Problem, brief
+from stack3d.guests import NONE_COME
 
 VARIABLE = "STACK3D_MEMORY"
 """Environment variable that says how much memory a case may take, as ``8 GB``; ``--memory`` sets it for workers too."""
@@ -49,6 +51,23 @@ def available() -> float:
         except (OSError, ValueError):
             continue
     return there
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load modules without a search for garbage: what they make stays, and later searches leave it out too.
+
+    For processes of the program alone (`NONE_COME`): in a user's process nothing changes.
+    """
+    if not (NONE_COME.get() and gc.isenabled()):
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from stack3d.cli.arguments import (
     written_as,
 )
 from stack3d.errors import EXIT_BAD_INPUT, EXIT_MACHINE, EXIT_SOLVER, EXIT_SOME_FAILED, MISSED, DeckError
+from stack3d.memory import loading, sparing
 
 if TYPE_CHECKING:
     from stack3d.study import Report
@@ -65,8 +66,9 @@ def run(
     if not scenarios:
         _offer()
         return
-    from stack3d import study
-    from stack3d.progress import observer_for, study_observer
+    with loading():
+        from stack3d import study
+        from stack3d.progress import observer_for, study_observer
 
     if not study.Ranks.here().is_first:  # with MPI the first process speaks for all
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -190,10 +192,10 @@ def validate(
     every: Annotated[bool, typer.Option("--all", help="Check every case of a large study, however long it takes.")] = False,
 ) -> None:
     """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
-    from stack3d import study, training
-    from stack3d.memory import sparing
-    from stack3d.progress import Waiting
-    from stack3d.yamltree import WATCHED
+    with loading():
+        from stack3d import study, training
+        from stack3d.progress import Waiting
+        from stack3d.yamltree import WATCHED
 
     limit_memory(memory)
     before, bad = WATCHED.set(Waiting()), False

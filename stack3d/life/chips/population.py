@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -254,6 +255,28 @@ class Totals:
         return cls(0, np.zeros(tiers), 0.0, np.nan, np.nan, np.full(tiles, np.nan))
 
 
+class LastSeen:
+    """What a noiseless read saw last, kept for the next one: an epoch asks for the same cells at the same temperature often.
+
+    One answer is kept, shared by all lives that come from one: more would hold the cells of several epochs.
+    """
+
+    def __init__(self) -> None:
+        self._of: tuple[weakref.ref[Population], weakref.ref[Computer], NDArray[np.float64]] | None = None
+        self._values: Mapping[str, Any] = {}
+
+    def of(self, population: Population, computer: Computer, field: NDArray[np.float64]) -> dict[str, Any]:
+        """What a read sees of a population at the temperatures of a field, by layer; arrays that cannot be written to. [S]"""
+        of = self._of
+        if of is None or of[0]() is not population or of[1]() is not computer or not np.array_equal(of[2], field):
+            self._of, self._values = None, {}  # what is kept makes room before the new one takes its own
+            values = population.conductances(computer, field)
+            for array in values.values():
+                array.flags.writeable = False
+            self._of, self._values = (weakref.ref(population), weakref.ref(computer), field.copy()), values
+        return dict(self._values)
+
+
 @dataclass(frozen=True, eq=False)
 class Life:
     """A population of chips at one instant.
@@ -274,6 +297,8 @@ class Life:
         Mean over chips at the first read-out.
     calibrated : mapping of str to ndarray
         What the cells conducted when corrections were last measured, by layer; empty where none ever are. [S]
+    seen : LastSeen
+        What a read saw last.
     """
 
     chip: ComputingChip
@@ -285,6 +310,7 @@ class Life:
     reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     fresh_accuracy: float | None = None
     calibrated: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    seen: LastSeen = field(default_factory=LastSeen)
 
     @property
     def seed(self) -> int:
@@ -351,4 +377,4 @@ class Life:
 
     def conductances(self, climate: Climate) -> dict[str, Any]:
         """What a noiseless read sees while the chip computes. [S]"""
-        return self.population.conductances(self.computer, climate.working)
+        return self.seen.of(self.population, self.computer, climate.working)
