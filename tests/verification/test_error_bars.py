@@ -2,9 +2,17 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from error_decks import DECKS, OWN, TETRAHEDRA
+from error_decks import DECKS, OWN, TETRAHEDRA, film, layer, source
+from error_decks import deck as tree_of
+
+from stack3d.chip import Chip
+from stack3d.heat.meshing import Bricks
+from stack3d.heat.meshing.judging import Answers
+from stack3d.heat.solvers import Backends
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import bars
@@ -32,6 +40,34 @@ def test_a_switch_of_power_is_resolved_as_the_start_is() -> None:
     held("switched", "ci")
     means = next(row for row in bars.rows(["switched"], ("ci",)) if row["variable"] == "layer_temperature_mean")
     assert means["true"] < 0.02 * means["rise"]
+
+
+ALIKE = tree_of((2, 1), [layer("die", 300, 120), layer("lid", 500, 390)], [source("s", "die", 2)], film(8e3))
+
+
+@pytest.mark.parametrize(
+    ("more", "meshes"),
+    [
+        ({}, 2),
+        ({"cooling": {**ALIKE["cooling"], **film(8e3, "sides")}}, 3),
+        ({"power": {"sources": [source("s", "die", 2, (0, 1), (0, 1))]}}, 3),
+    ],
+    ids=["alike", "sides", "box"],
+)
+def test_narrower_elements_are_left_out_only_where_they_change_nothing(more: dict[str, Any], meshes: int) -> None:
+    """Where heat flows through the height alone, every mesh has the temperatures of one as narrow as is wanted."""
+    chip, solved = bars.chip_of({**ALIKE, **more}, "ci"), list[int]()
+    own = bars.answers(chip, Bricks.of(chip).grid, Backends())
+
+    def solve(other: Chip, body: Bricks, away: int) -> Answers:
+        solved.append(body.grid.n_nodes)
+        return bars.answers(other, body.grid, Backends())
+
+    Bricks.judged(chip, own, solve)
+    assert len(solved) == meshes
+    narrow = bars.answers(chip, bars.finer(Bricks.of(chip).grid, 2, 1), Backends())
+    moved = max(float(np.max(np.abs(narrow[name] - own[name]))) for name in own)
+    assert (moved < 1e-9) == (meshes == 2)
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from stack3d.geometry import (
 )
 from stack3d.grids import Grid, heated_cells
 from stack3d.heat.loads import outer_faces, patches_of, since_change, standing_out, surfaces_of, surroundings
-from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, on_edge, unresolved
+from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, is_alike_across, on_edge, unresolved
 from stack3d.heat.meshing.judging import (
     ACROSS,
     HOW,
@@ -153,7 +153,10 @@ class Bricks(MeshKind[ThermalProblem]):
 
     @classmethod
     def judged(cls, chip: Chip, own: Answers, solve: Solve) -> Judged | None:
-        """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory."""
+        """Narrower elements, and flatter ones on elements of twice the size; None where they do not fit into memory.
+
+        Where nothing changes across the plane, narrower elements would change nothing, and are left out.
+        """
         body = cls.of(chip)
         grid, firm = body.grid, body._firm(chip)
         on_lines = _on_lines(chip)
@@ -162,9 +165,10 @@ class Bricks(MeshKind[ThermalProblem]):
         if not body.fits(chip.scenario.solver, cls(narrow, body.is_even).memory(on_lines.scenario.solver)):
             return None
         edges = body._firm(chip, on_points=False) if chip.scenario.probes else firm
-        (rough, far), (close, near) = (
-            _with_edges(on_lines, cls(lines), firm, edges, solve, away) for lines, away in ((wide, 1), (narrow, 0))
-        )
+        rough, far = _with_edges(on_lines, cls(wide), firm, edges, solve, 1)
+        close, near = own, far
+        if not is_alike_across(chip, edges):
+            close, near = _with_edges(on_lines, cls(narrow), firm, edges, solve, 0)
         parts = {
             "across": (of_finer(across, ACROSS), own, close),
             "upright": (of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), rough, solve(on_lines, cls(flat), 2)),

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stack3d.chip import Chip, ComputingChip
 from stack3d.geometry.edges import ROUNDING
 from stack3d.grids import Grid
 from stack3d.layout import Floats, Stack
+from stack3d.schema import EarlierDeck
 from stack3d.schema.scenario import ProbeDeck
 from stack3d.thermal.grid.cell_properties import CellProperties
 
@@ -55,6 +57,21 @@ class EdgeRead:
                 limit = limit + (limit - values[..., far[0][1]]) * near[0] / (far[0][0] - near[0])
             limits.append(limit)
         return np.asarray(np.average(limits, axis=0, weights=self.shares))
+
+
+def is_alike_across(chip: Chip, edges: tuple[Floats, Floats]) -> bool:
+    """Whether heat flows through the height alone: no edge within the outline, nor heat through the sides or of tiles.
+
+    Parameters
+    ----------
+    chip : Chip
+    edges : (ndarray, ndarray)
+        Lines along x and y on edges of parts. [m]
+    """
+    transient = chip.scenario.transient
+    is_left_alike = transient is None or not isinstance(transient.initial, EarlierDeck)
+    has_sides = not chip.scenario.cooling.sides.is_adiabatic
+    return all(at.size == 2 for at in edges) and is_left_alike and not has_sides and not isinstance(chip, ComputingChip)
 
 
 def on_edge(grid: Grid, probe: ProbeDeck, edges: tuple[Floats, Floats]) -> bool:

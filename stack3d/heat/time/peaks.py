@@ -14,8 +14,6 @@ SAMPLED, CLOSER = 256, 16
 """Instants of a period that is solved without steps, over all of its intervals; and more about each inner maximum."""
 NEARLY = 0.25
 """Share of what a layer's maximum moves by over time within which one of its maxima is nearly as high as the peak."""
-RIPPLE = 0.005
-"""Share of that movement by which a maximum must stand over what lies between it and a higher one: steps make ripples."""
 BESIDE = 2
 """Instants before and after a maximum: those of the parabola through it, and one more."""
 SAME = 1e-9
@@ -71,7 +69,7 @@ class HighestSeen:
         self._seen.append((time, now))
         if now.max() > self._most:
             self._most, self.hottest = float(now.max()), (time, state)
-        for i in np.flatnonzero(now > self.values):
+        for i in (now > self.values).nonzero()[0]:
             self.values[i], self.times[i], self._fields[i], self.spans[i] = now[i], time, field, (time, time)
         self._last = [*self._last[-2:], (time, now, field, state)]
         if len(self._last) == 3 and not self._is_change(self._last[1][0]):
@@ -84,7 +82,7 @@ class HighestSeen:
     def _between(self) -> None:
         """Maxima inside the last three instants."""
         (t0, a, _, _), (t1, b, field, _), (t2, c, _, _) = self._last
-        for i in np.flatnonzero((b >= a) & (b > c) & (b >= self.values)):
+        for i in ((b >= a) & (b > c) & (b >= self.values)).nonzero()[0]:
             rise, fall = (b[i] - a[i]) / (t1 - t0), (c[i] - b[i]) / (t2 - t1)
             bend = (fall - rise) / (t2 - t0)
             slope = rise + bend * (t1 - t0)  # at the middle one
@@ -100,10 +98,9 @@ class HighestSeen:
         times, tops = np.array([time for time, _ in self._seen]), np.array([now for _, now in self._seen])
         beyond = np.full_like(tops[:1], -np.inf)
         is_top = (tops > np.concatenate([beyond, tops[:-1]])) & (tops >= np.concatenate([tops[1:], beyond]))
-        moved = np.ptp(tops, axis=0)
-        is_top &= tops >= tops.max(axis=0) - NEARLY * moved
-        at = sorted({k for k, i in np.argwhere(is_top) if _height(tops[:, i], k) >= RIPPLE * moved[i]})
-        before, after = (times[np.clip(np.add(at, beside), 0, times.size - 1)] for beside in (-BESIDE, BESIDE))
+        is_top &= tops >= tops.max(axis=0) - NEARLY * np.ptp(tops, axis=0)
+        at = np.flatnonzero(is_top.any(axis=1))
+        before, after = times[np.maximum(at - BESIDE, 0)], times[np.minimum(at + BESIDE, times.size - 1)]
         return tuple(zip(before.tolist(), after.tolist()))
 
     def restart(self) -> None:
@@ -126,15 +123,6 @@ class HighestSeen:
         record.put("thermal/peak_temperature", self.values[hottest])
         record.put("thermal/peak_time", self.times[hottest])
         record.put("thermal/peak_spot", spots[hottest])
-
-
-def _height(values: Floats, at: int) -> float:
-    """Of a maximum over the higher of the lowest values between it and a higher one on either side; infinite without one."""
-    valleys = []
-    for side in (values[at::-1], values[at:]):
-        higher = int(np.argmax(side > side[0]))
-        valleys.append(side[:higher].min() if higher else -np.inf)
-    return float(values[at] - max(valleys))
 
 
 def see_period(peaks: HighestSeen, exact: Exact, schedule: PowerSchedule) -> None:

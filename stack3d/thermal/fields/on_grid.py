@@ -187,7 +187,7 @@ class GridField:
 
     def _nodes(self, layer: str) -> tuple[slice, slice, slice]:
         """Of a layer, along z, y and x."""
-        return self.grid.nodes_of(self.stack.slabs[layer], self.stack.layer(layer).extent)
+        return self._once(("nodes", layer), lambda: self.grid.nodes_of(self.stack.slabs[layer], self.stack.layer(layer).extent))
 
     def _hottest(self, layer: str) -> tuple[int, int, int]:
         """The hottest node of a layer, along z, y and x."""

@@ -164,6 +164,7 @@ class FastDiagonalisation:
         self.dtype = np.dtype(dtype)
         my, mx = self.modes
         self._vy, self._vx = (np.ascontiguousarray(m.vectors, dtype=dtype) for m in (my, mx))
+        self._across_x = np.ascontiguousarray(self._vx.T)
         self.first = 1 if np.isinf(layers.bottom) else 0
         self.last = grid.z.size - (1 if np.isinf(layers.top) else 0)
         n = self.last - self.first
@@ -224,7 +225,7 @@ class FastDiagonalisation:
 
     def to_nodes(self, modal: Floats, out: Floats) -> None:
         """Nodal values of modal planes, shape (n, my, mx) to (n, ny+1, nx+1), so many planes at a time into `out`."""
-        right = np.ascontiguousarray(self._vx.T)
+        right = self._across_x
         n, my, mx = modal.shape
         at_once = max(1, AT_ONCE // (my * right.shape[1]))
         for begin in range(0, n, at_once):

@@ -157,7 +157,8 @@ class ModalSystem:
         """Nodal temperature."""
         out = np.zeros_like(self.unpowered)
         self.inverse.to_nodes(state, out[self.inverse.first : self.inverse.last])
-        return GridField(self.problem.stack, self.problem.grid, out + self.unpowered)
+        out += self.unpowered
+        return GridField(self.problem.stack, self.problem.grid, out)
 
     def boundary(self, state: Floats) -> Boundary:
         """Heat of a state; no film follows the temperature and no coolant flows."""
