@@ -46,6 +46,9 @@ class StudyObserver(Protocol):
     def grown(self, total: int, pending: int) -> None:
         """So many more cases have come up, of which `pending` have to run."""
 
+    def expected(self, seconds: float) -> None:
+        """What waits will very roughly take, by what its largest case computes. [s]"""
+
     def started(self, label: str) -> None:
         """A case is handed out."""
 
@@ -85,6 +88,9 @@ class Silent:
         """Ignore the event."""
 
     def grown(self, total: int, pending: int) -> None:
+        """Ignore the event."""
+
+    def expected(self, seconds: float) -> None:
         """Ignore the event."""
 
     def started(self, label: str) -> None:
@@ -303,6 +309,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.running = 0
         self._start = time.monotonic()
+        self._ends: float | None = None
 
     def begin(self, total: int, pending: int) -> None:
         """Start the clock."""
@@ -311,6 +318,10 @@ class Tally:
     def grown(self, total: int, pending: int) -> None:
         """Count more cases."""
         self.total, self.pending = self.total + total, self.pending + pending
+
+    def expected(self, seconds: float) -> None:
+        """Keep what is expected until a case has told the pace."""
+        self._ends = time.monotonic() + seconds
 
     def started(self, label: str) -> None:
         """Count a case as running."""
@@ -339,22 +350,57 @@ class Tally:
     def text(self) -> str:
         """Done, failed, running and time left."""
         done = self.counts["done"] + self.counts["skipped"]
-        left = f", about {time_left(self.left)} left" if self.left else ""
+        left = f", {told}" if (told := self._left_told()) else ""
         return f"{done} done, {self.counts['failed']} failed, {self.running} running of {self.total}{left}"
+
+    def _left_told(self) -> str:
+        """Time left in words, by the pace so far, else by what was expected; empty where nothing is known or left."""
+        if (left := self.left) is not None:
+            return f"about {time_left(left)} left" if left else ""
+        if self._ends is None:
+            return ""
+        rest = self._ends - time.monotonic()
+        return f"very roughly {time_left(max(rest, 1.0))} left" if rest > 0 else "longer than estimated"
 
 
 class StudyLines(Tally):
-    """Prints a plain line when a case ends and at most one per second."""
+    """Prints a plain line when a case ends, at most one per second, and one when long nothing was said."""
 
+    patience = 10.0
+    """Time without a word. [s]"""
     _last = -1.0
+    _over: threading.Event | None = None
+
+    def _print(self) -> None:
+        self._last = self.elapsed
+        _say(f"[{self._last:6.1f} s] {self.text()}", self.stream)
+
+    def expected(self, seconds: float) -> None:
+        """Print how long the study will take, before the first of its cases."""
+        super().expected(seconds)
+        if self._over is None and self.total > 1:
+            self._print()
+            self._over = threading.Event()
+            threading.Thread(target=self._wait, args=(self._over,), daemon=True).start()
+
+    def _wait(self, over: threading.Event) -> None:
+        """Say where the study is whenever nothing was said for a while."""
+        while not over.wait(min(1.0, self.patience)):
+            if self.elapsed - self._last >= self.patience:
+                self._print()
 
     def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
         """Print where the study is; failures at once."""
         super().ended(label, status, lines)
         at_end = sum(self.counts.values()) == self.total
         if self.total > 1 and self.pending and (at_end or self.elapsed - self._last >= 1.0):
-            self._last = self.elapsed
-            _say(f"[{self.elapsed:6.1f} s] {self.text()}", self.stream)
+            self._print()
+
+    def finish(self) -> None:
+        """Print nothing more."""
+        if self._over is not None:
+            self._over.set()
+            self._over = None
 
 
 class StudyJson(Tally):
@@ -372,6 +418,11 @@ class StudyJson(Tally):
         """Print that the study has grown."""
         super().grown(total, pending)
         self._print("grown", total=total, pending=pending)
+
+    def expected(self, seconds: float) -> None:
+        """Print how long the study will very roughly take."""
+        super().expected(seconds)
+        self._print("expected", left=round(seconds, 1))
 
     def started(self, label: str) -> None:
         """Print which case is handed out."""
@@ -398,25 +449,26 @@ class StudyBar(Tally):
         super().begin(total, pending)
         self._progress: Any = None
         if pending > 1:
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
+            from rich.text import Text
 
-            self._progress = Progress(BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True)
+            tally = self
+
+            class Counts(ProgressColumn):
+                """Counts and time left, anew each time that the line is drawn."""
+
+                def render(self, task: Task) -> Text:
+                    return Text(tally.text())
+
+            self._progress = Progress(BarColumn(), Counts(), TimeElapsedColumn(), transient=True)
             self._task = self._progress.add_task("", total=total)
             self._progress.start()
-
-    def started(self, label: str) -> None:
-        """Show one more running."""
-        super().started(label)
-        self._update()
 
     def ended(self, label: str, status: str, lines: tuple[str, ...]) -> None:
         """Move the bar."""
         super().ended(label, status, lines)
-        self._update()
-
-    def _update(self) -> None:
         if self._progress is not None:
-            self._progress.update(self._task, completed=sum(self.counts.values()), description=self.text())
+            self._progress.update(self._task, completed=sum(self.counts.values()))
 
     def finish(self) -> None:
         """Take the bar away."""

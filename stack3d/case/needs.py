@@ -13,9 +13,6 @@ from stack3d.errors import DeckError, Stack3dError, ValidityWarning
 from stack3d.progress import time_left
 from stack3d.schema.scenario import Scenario
 
-MANY = 20
-"""Cases of a study whose time is looked up although they run one after the other."""
-
 
 @dataclass(frozen=True)
 class CaseNeeds:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stack3d import results, storage
-from stack3d.case.needs import MANY, needs_of
+from stack3d.case.needs import needs_of
 from stack3d.decks import Case
 from stack3d.errors import DeckError, DiskFullError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
@@ -204,7 +204,7 @@ class _Begun:
         is_adaptive = self.is_adaptive
         most = max(len(self.queue), workers or 1) if is_adaptive else len(self.queue)
         n = 1 if self.ranks.is_parallel else min(workers or workers_for(len(self.queue)), most)
-        n = self._afforded(n, is_chosen=workers is not None)
+        n = self._afforded(n, watch, is_chosen=workers is not None)
         if n > 1:
             yield from on_workers(self.queue, watch, n)
             return
@@ -212,10 +212,10 @@ class _Begun:
         inner = observer if observer is not None and alone and self.ranks.is_first else Silent()
         yield from here(self.queue, watch, self.ranks, inner, alone=not self.queue.is_swept)
 
-    def _afforded(self, n: int, *, is_chosen: bool) -> int:
-        """Workers whose cases fit into memory side by side, the time of a long study told; raises DeckError for too many."""
+    def _afforded(self, n: int, watch: StudyObserver, *, is_chosen: bool) -> int:
+        """Workers whose cases fit into memory side by side, the time of all told; raises DeckError for too many."""
         n_cases = sum(underway.plan.n_expected for underway in self.plans.values())
-        if n == 1 and n_cases < MANY:
+        if n == 1 and n_cases == 1:
             return n
         needs = needs_of(max(self.queue, key=lambda job: job.size).made().scenario)
         if needs is None:
@@ -224,6 +224,7 @@ class _Begun:
             n = min(n, needs.fitting)
         needs.check_side_by_side(n)
         needs.tell_time(n_cases, n)
+        watch.expected(needs.seconds * (n_cases if self.is_adaptive else len(self.queue)) / n)
         return n
 
     def after(self, report: Report) -> tuple[list[Report], int]:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from stack3d import progress
-from stack3d.progress import Pace, PlainLines
+from stack3d.progress import Pace, PlainLines, StudyJson, StudyLines, Tally
 
 
 @pytest.fixture
@@ -49,3 +49,42 @@ def test_a_long_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "case: mesh  unknowns=7\n" in said and "case: mesh  0 s so far  roughly 8 min 20 s left" in said
     time.sleep(0.15)
     assert told.getvalue() == said  # nobody speaks after the end
+
+
+def test_a_study_tells_its_time_before_its_first_case_ends(clock: list[float]) -> None:
+    """What the largest case computes counts until a case has told the pace."""
+    tally = Tally()
+    tally.begin(12, 12)
+    assert tally.text().endswith("of 12")
+    tally.expected(200.0)
+    assert tally.text() == "0 done, 0 failed, 0 running of 12, very roughly 3 min 20 s left"
+    clock[0] += 201.0
+    tally.started("x")
+    assert tally.text().endswith("of 12, longer than estimated")
+    clock[0] += 9.0
+    tally.ended("x", "done", ())
+    assert tally.text().endswith("of 12, about 38 min 30 s left")  # 11 cases of 210 s
+
+
+def test_a_study_says_its_time_at_once_and_breaks_a_long_silence() -> None:
+    told = io.StringIO()
+    lines = StudyLines(told)
+    lines.patience = 0.05
+    lines.begin(3, 3)
+    lines.expected(600.0)
+    assert "0 done, 0 failed, 0 running of 3, very roughly 10 min 00 s left\n" in told.getvalue()
+    deadline = time.monotonic() + 10.0
+    while told.getvalue().count("\n") < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    lines.finish()
+    time.sleep(0.12)
+    said = told.getvalue()
+    assert said.count("\n") >= 2
+    time.sleep(0.15)
+    assert told.getvalue() == said  # nobody speaks after the end
+
+
+def test_json_tells_what_is_expected() -> None:
+    told = io.StringIO()
+    StudyJson(told).expected(61.25)
+    assert '"event": "expected"' in told.getvalue() and '"left": 61.2' in told.getvalue()
