@@ -43,6 +43,8 @@ def test_a_switch_of_power_is_resolved_as_the_start_is() -> None:
 
 
 ALIKE = tree_of((2, 1), [layer("die", 300, 120), layer("lid", 500, 390)], [source("s", "die", 2)], film(8e3))
+FLOW = {"count": 8, "width": "125 um", "wall_width": "125 um", "coolant": "water", "flow_rate": "6 ml/min"}
+CAVITY = layer("cavity", 100, 120, channels={**FLOW, "inlet_temperature": "300 K", "homogenised": True})
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,9 @@ ALIKE = tree_of((2, 1), [layer("die", 300, 120), layer("lid", 500, 390)], [sourc
         ({}, 2),
         ({"cooling": {**ALIKE["cooling"], **film(8e3, "sides")}}, 3),
         ({"power": {"sources": [source("s", "die", 2, (0, 1), (0, 1))]}}, 3),
+        ({"geometry": {"footprint": ["2 mm", "1 mm"], "layers": [layer("die", 300, 120), CAVITY, layer("lid", 500, 390)]}}, 3),
     ],
-    ids=["alike", "sides", "box"],
+    ids=["alike", "sides", "box", "coolant"],
 )
 def test_narrower_elements_are_left_out_only_where_they_change_nothing(more: dict[str, Any], meshes: int) -> None:
     """Where heat flows through the height alone, every mesh has the temperatures of one as narrow as is wanted."""

@@ -60,7 +60,7 @@ class EdgeRead:
 
 
 def is_alike_across(chip: Chip, edges: tuple[Floats, Floats]) -> bool:
-    """Whether heat flows through the height alone: no edge within the outline, nor heat through the sides or of tiles.
+    """Whether heat flows through the height alone: no edge inside, no heat through sides or of tiles, no coolant.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def is_alike_across(chip: Chip, edges: tuple[Floats, Floats]) -> bool:
     """
     transient = chip.scenario.transient
     is_left_alike = transient is None or not isinstance(transient.initial, EarlierDeck)
-    has_sides = not chip.scenario.cooling.sides.is_adiabatic
-    return all(at.size == 2 for at in edges) and is_left_alike and not has_sides and not isinstance(chip, ComputingChip)
+    flows_aside = not chip.scenario.cooling.sides.is_adiabatic or any(layer.channels for layer in chip.stack.layers)
+    return all(at.size == 2 for at in edges) and is_left_alike and not flows_aside and not isinstance(chip, ComputingChip)
 
 
 def on_edge(grid: Grid, probe: ProbeDeck, edges: tuple[Floats, Floats]) -> bool:
