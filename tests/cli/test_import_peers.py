@@ -8,6 +8,7 @@ import pytest
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.cli import main
+from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
 from stack3d.geometry.stack import build_stack, explicit_sources
 from stack3d.progress import Silent
@@ -133,6 +134,62 @@ def test_mistakes_of_the_deck_stand_at_the_lines_of_the_file(
     said = capsys.readouterr().err
     assert said.startswith("error: shapes_a.flp:7: ") and "reaches outside layer 'U_source'" in said and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("shapes.stk", "material OX", "material SI", "shapes.stk:6: material SI: there are two of 'thermal conductivity'"),
+        ("shapes.stk", "height 10 ;", "height 10 ; height 5 ;", "shapes.stk:23: layer GLUE: there are two of 'height'"),
+        ("shapes_a.flp", "(2000, 1000, 1000", "(500, 1000, 1000", "shapes_a.flp:7: bar: overlaps 'ell' of line 2"),
+        ("shapes_a.flp", "(0, 1000, 1000", "(0, 500, 1000", "shapes_a.flp:2: ell: overlaps itself"),
+        ("shapes.stk", "steady ;", "transient step 0.02, slot 0.002 ;", "shapes.stk:40: solver: wants a slot of at least one"),
+        ("shapes.stk", "output:", 'output:\n  Pmap (Z, "p", final) ;', "shapes.stk:44: output: unknown part of the stack 'Z'"),
+        ("cavity.stk", "channel C ;", "channel C ; channel E ;", "cavity.stk:31: stack: channel 'E' lies right under another"),
+        ("cavity.stk", "stack:", "stack: channel E ;", "cavity.stk:29: stack: channel 'E' lies on top"),
+        ("cavity.stk", "solver:", "channel E ;\nsolver:", "cavity.stk:34: stack: channel 'E' lies at the bottom"),
+        (
+            "cavity.stk",
+            "channel length 50 ;",
+            "channel length 50 ; height 9 ;",
+            "cavity.stk:7: microchannel 4rm: there are two of",
+        ),
+    ],
+)
+def test_what_3d_ice_itself_refuses_is_refused(file: str, old: str, new: str, said: str, tmp_path: Path) -> None:
+    """Rather than added up, overwritten or solved: things told twice, powers in one place, coolant without a solid beside it."""
+    folder = "ice_cavity" if file == "cavity.stk" else "ice_shapes"
+    for path in (FOLDER / folder).iterdir():
+        text = path.read_text()
+        assert path.name != file or old in text
+        (tmp_path / path.name).write_text(text.replace(old, new, 1) if path.name == file else text)
+    with pytest.raises(DeckError) as caught:
+        import_files([tmp_path / ("cavity.stk" if folder == "ice_cavity" else "shapes.stk")])
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_paths_in_quotes_hold_what_begins_a_comment_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "no#1").mkdir()
+    for path in (FOLDER / "ice_shapes").iterdir():
+        plan = path.suffix == ".flp"
+        (tmp_path / "no#1" / path.name if plan else tmp_path / path.name).write_text(
+            path.read_text().replace('"./shapes', '".//no#1//shapes').replace("stack:", 'stack: // the "stack\n')
+        )
+    assert len(import_files([tmp_path / "shapes.stk"]).scenario["power"]["sources"]) == 6
+
+
+def test_floorplans_of_one_name_lie_in_their_own_folders(tmp_path: Path) -> None:
+    """Those that the layers name by folder, though both are given too."""
+    plan = (FOLDER / "hotspot_same_names" / "a.flp").read_text()
+    for folder, name in (("core", "core"), ("bank", "bank")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.flp").write_text(plan.replace("core", name))
+    text = (FOLDER / "hotspot_same_names" / "s.lcf").read_text()
+    (tmp_path / "s.lcf").write_text(text.replace("a.flp", "core/a.flp", 1).replace("\na.flp", "\nbank/a.flp"))
+    (tmp_path / "p.ptrace").write_text("core X1 bank X1\n5 0 1 0\n")
+    given = [tmp_path / name for name in ("s.lcf", "p.ptrace", "bank/a.flp", "core/a.flp")]
+    for files in (given[:2], given[:3], given):
+        assert [s["power"] for s in import_files(files).scenario["power"]["sources"]] == ["5 W", "0 W", "1 W", "0 W"]
 
 
 def test_the_secondary_path_lies_below_the_chip(tmp_path: Path) -> None:

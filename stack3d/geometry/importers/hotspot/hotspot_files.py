@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from stack3d.errors import did_you_mean, few, repeated
+from stack3d.errors import DeckError, did_you_mean, few, repeated
 from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines
@@ -182,11 +182,19 @@ def _layer(words: Words, path: Path, solids: Mapping[str, Solid]) -> LayerEntry:
 
 
 def _floorplan_file(path: Path, word: tuple[int, str], key: str, given: Sequence[Path]) -> Path:
-    """File that a layer names; raises DeckError."""
+    """File that a layer names: the given one of this name, with folders in it the one that lies there; raises DeckError."""
     line, name = word
     if Path(name).suffix == ".csv":
         raise mistake(place_of(path, line), key, "cooling channels of HotSpot cannot be imported")
-    return next((p for p in given if p.name == Path(name).name), None) or find_file(name, place_of(path, line), key)
+    same = [p for p in given if p.name == Path(name).name]
+    if len(same) == 1 and Path(name).parent == Path():
+        return same[0]
+    try:
+        return find_file(name, place_of(path, line), key)
+    except DeckError:
+        if len(same) == 1:
+            return same[0]
+        raise
 
 
 def _is_number(text: str) -> bool:

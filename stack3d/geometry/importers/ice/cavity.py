@@ -40,6 +40,8 @@ class Cavity:
         key = next((k for k in known if s.words[: len(k.split())] == tuple(k.split())), None)
         if key is None:
             raise s.fail(f"unknown words {few(' '.join(s.words))}; known: {', '.join(known)}")
+        if key in self.given:
+            raise s.fail(f"there are two of {few(key)}")
         self.given[key] = s
 
     @property

@@ -129,6 +129,10 @@ def read_description(path: Path) -> Description:
         raise mistake(place_of(path), "dimensions", "is missing, or lacks chip length and width")
     if not about.stack:
         raise mistake(place_of(path), "stack", "is missing")
+    if (last := about.stack[-1]).kind == "channel":
+        raise mistake(
+            last.place, "stack", f"channel {few(last.name)} lies at the bottom; there has to be a die or a layer below it"
+        )
     return about
 
 
@@ -170,6 +174,8 @@ def _dimensions(about: Description, s: Statement) -> None:
 
 def _layer(about: Description, s: Statement) -> None:
     layer = about.layers.setdefault(s.named("layer"), _Layer(s))
+    if (s.words[0] == "height" and layer.height is not None) or (s.words[0] == "material" and layer.material is not None):
+        raise s.fail(f"there are two of {few(s.words[0])}")
     if s.words[0] == "height":
         layer.height = MICRO * s.values(1, (1,))[0]
     elif s.words[0] == "material":
@@ -224,7 +230,7 @@ def _stack(about: Description, s: Statement) -> None:
     if kind == "layer":
         about.stack.append(Instance(kind, name, s.place, (_slab(about, s, tuple(rest)),)))
     elif kind == "channel":
-        about.stack.append(Instance(kind, name, s.place, (_channels(about, s),)))
+        about.stack.append(Instance(kind, name, s.place, (_channels(about, s, name),)))
     elif kind == "die":
         about.stack.append(_placed_die(about, s, name, rest))
     else:
@@ -243,13 +249,16 @@ def _placed_die(about: Description, s: Statement, name: str, rest: list[str]) ->
     return Instance("die", name, s.place, slabs, about.floorplan(rest[2], s))
 
 
-def _channels(about: Description, s: Statement) -> Slab:
+def _channels(about: Description, s: Statement, name: str) -> Slab:
     cavity = about.cavity
     if cavity is None:
         raise s.fail("there is neither a microchannel nor a pinfin section before it")
     cavity.refuse_what_has_no_equivalent()
     if "chip_length" not in about.dimensions:
         raise s.fail("wants dimensions before it")
+    if not about.stack or about.stack[-1].kind == "channel":
+        where = "right under another" if about.stack else "on top"
+        raise s.fail(f"channel {few(name)} lies {where}; there has to be a die or a layer above it")
     walls, flow = cavity.material, cavity.flow(about.dimensions["chip_length"], s)
     return Slab(MICRO * cavity.number("height"), about.solid(walls.word(2), walls), "channel", s.place, flow=flow)
 
@@ -264,6 +273,8 @@ def _solver(about: Description, s: Statement) -> None:
             if value <= 0:
                 raise s.fail(f"wants a {key} above zero, got {value:g}")
             setattr(about, key, value)
+        if (about.slot or 0.0) < (about.step or 0.0):
+            raise s.fail(f"wants a slot of at least one step, got {about.slot:g} and {about.step:g}")
     elif s.words[:2] == ("initial", "temperature"):
         about.initial = s.values(2, (1,))[0]
     elif s.words[0] not in ("steady", "numofcores"):

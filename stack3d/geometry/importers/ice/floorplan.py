@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from stack3d.errors import did_you_mean, few
+from stack3d.floorplans import OVERLAP
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Rectangle
+from stack3d.rectangles import overlapping
 
 SolidOf = Callable[[str, Statement], Solid]
 """Material by its name; raises DeckError at the statement for one that is not there."""
@@ -73,13 +77,28 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
         drafts[-1].take(s, solid_of)
     if not drafts:
         raise mistake(place_of(path), "", "holds no element")
-    return tuple(draft.finished() for draft in drafts)
+    elements = tuple(draft.finished() for draft in drafts)
+    _refuse_overlaps(elements)
+    return elements
+
+
+def _refuse_overlaps(elements: Sequence[Element]) -> None:
+    """Raises DeckError where two rectangles of a floorplan, of one element or of two, share an area."""
+    owners = [element for element in elements for _ in element.boxes]
+    corners = np.array([(b.x0, b.y0, b.x1, b.y1) for element in elements for b in element.boxes])
+    for later, earlier in overlapping(corners, slack=0.0, share=OVERLAP):
+        one, other = owners[later], owners[earlier]
+        what = "itself" if one is other else f"{few(other.name)} of line {other.place[1]}"
+        raise mistake(one.place, one.name, f"overlaps {what}")
 
 
 def set_property(s: Statement, solids: dict[str, Solid]) -> None:
     """Take over what a statement of a ``material NAME:`` section says; raises DeckError."""
     name = s.named("material")
     known = solids.get(name, Solid((0.0, 0.0, 0.0), 0.0))
+    has = {"thermal": max(known.conductivity) != 0, "volumetric": known.heat_capacity != 0}
+    if has.get(s.words[0]):
+        raise s.fail(f"there are two of {few(' '.join(s.words[:2]))}")
     if s.words[:2] == ("thermal", "conductivity"):
         k = [v / MICRO for v in s.values(2, (1, 3))]
         solids[name] = Solid((k[0], k[-2 if len(k) == 3 else 0], k[-1]), known.heat_capacity)

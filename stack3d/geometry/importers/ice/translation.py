@@ -165,6 +165,8 @@ def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, st
     for s in about.outputs:
         kind = s.word(0)
         if kind in WITHOUT_EQUIVALENT:
+            if kind != "T3d":
+                _part(about, s, s.word(1))
             draft.note(f"Output {kind}: {WITHOUT_EQUIVALENT[kind]}")
             continue
         whole = "".join(takewhile(lambda word: word[:1] != '"', s.words[1:])) if kind == "Tflpel" else s.word(1)

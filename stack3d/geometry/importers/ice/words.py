@@ -14,7 +14,8 @@ from stack3d.yamlfile import FileLine
 
 MICRO = 1e-6
 """3D-ICE counts in micrometres."""
-COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*|#[^\n]*", re.DOTALL)
+COMMENTS = re.compile(r'("[^"\n]*")|/\*.*?\*/|//[^\n]*|#[^\n]*', re.DOTALL)
+"""Those, or names of files in quotes, which may hold ``//`` and ``#``."""
 TOKENS = re.compile(r'\n|"[^"\n]*"|[:;]|[^\s:;,()"]+|"')
 
 
@@ -68,7 +69,7 @@ class Statement:
 
 def statements(path: Path) -> Iterator[Statement]:
     """Statements of a file; raises DeckError for one that never ends."""
-    text = COMMENTS.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), read_text(path))
+    text = COMMENTS.sub(lambda m: m[1] or re.sub(r"[^\n]", " ", m[0]), read_text(path))
     heading: tuple[str, ...] = ()
     words: list[str] = []
     start = line = 1
