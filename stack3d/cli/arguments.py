@@ -25,7 +25,7 @@ def known(incomplete: str) -> list[str]:
 
 
 SOME: dict[str, Any] = {
-    "help": "Scenario files, or names of shipped scenarios.",
+    "help": "Scenario files, or names of shipped scenarios (`stack3d list scenarios`).",
     "metavar": "SCENARIO...",
     "autocompletion": known,
 }
@@ -35,16 +35,26 @@ One = Annotated[
 ]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", help="Override a dotted key, in order: --set cooling.ambient='85 degC'.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set", help="Change a value of the scenario: --set cooling.ambient='85 degC'. Can be repeated.", metavar="KEY=VALUE"
+    ),
 ]
 Memory = Annotated[
     str | None,
-    typer.Option("--memory", help="Memory that a case may take, as '8 GB'; that of the machine by default.", metavar="SIZE"),
+    typer.Option("--memory", help="Memory that a case may take, as '8 GB'; all of the machine by default.", metavar="SIZE"),
 ]
-Results = Annotated[list[Path], typer.Argument(help="Result files, or the folders of results or studies.", metavar="RESULT...")]
-Films = Annotated[list[str], typer.Option("--film", help="top='50 W/m^2/K', once a face.", metavar="FACE=FILM")]
+Results = Annotated[list[Path], typer.Argument(help="Result files, or folders of results or studies.", metavar="RESULT...")]
+Films = Annotated[
+    list[str],
+    typer.Option("--film", help="Film coefficient of a face: --film top='50 W/m^2/K'. Can be repeated.", metavar="FACE=FILM"),
+]
 Threshold = Annotated[
-    str | None, typer.Option("--threshold", help="Accuracy to keep, as '95 %'; 1 % below float by default.", metavar="SHARE")
+    str | None,
+    typer.Option(
+        "--threshold",
+        help="Accuracy to keep, as '95 %'; by default one point below that of the float network.",
+        metavar="SHARE",
+    ),
 ]
 
 
@@ -72,10 +82,12 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Heat, ageing and accuracy of 3D resistive-memory stacks.
+
+    To begin: `stack3d run quickstart`, then `stack3d new mine --kind chip` (or package, device).
 
     Exit codes: 0 ok, 2 bad input, 3 solver failure (with `run --strict` also an error above the promise), 4 some cases of a
     batch failed, 5 a file, folder, disk or memory, 6 a package or library that is missing or fails, 130 interrupted, 143 asked

@@ -34,35 +34,45 @@ if TYPE_CHECKING:
 @app.command()
 def run(
     scenarios: Annotated[list[str] | None, typer.Argument(**SOME)] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Root of the results.")] = Path("results"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the results.")] = Path("results"),
     overrides: Overrides = [],  # noqa: B006  (typer reads it, nobody changes it)
-    force: Annotated[bool, typer.Option("--force", help="Run cases again that are done and unchanged.")] = False,
-    until: Annotated[str | None, typer.Option("--until", help="Stop early: 'thermal'.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run cases again although they are done and unchanged.")] = False,
+    until: Annotated[
+        str | None, typer.Option("--until", help="'thermal': stop after the temperatures of the first epoch.")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Local processes; as many as cores and memory allow by default.")
+        int | None,
+        typer.Option("--workers", min=1, help="Processes on this machine; by default as many as cores and memory allow."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", help="Address of a running Dask scheduler.", metavar="ADDRESS")
     ] = None,
-    progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
+    progress: Annotated[
+        str, typer.Option("--progress", help="How to show progress: auto, bar, plain, json (lines on stderr) or none.")
+    ] = "auto",
     memory: Memory = None,
     levers: Annotated[
-        bool, typer.Option("--levers", help="Then try what would mend it: every lever that applies, at few chips.")
+        bool,
+        typer.Option("--levers", help="Afterwards try what would raise the accuracy: every remedy that applies, on few chips."),
     ] = False,
     lever_list: Annotated[
-        Path | None, typer.Option("--lever-list", help="More levers, in a list of your own.", metavar="FILE")
+        Path | None, typer.Option("--lever-list", help="Your own list of further remedies for --levers.", metavar="FILE")
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Exit 3 when an estimated error of means of layers and tiles exceeds what the solver promises."
+            "--strict",
+            help="Exit with 3 when an estimated error of a layer's or tile's mean is above the promise of the solver.",
         ),
     ] = False,
     page: Annotated[
-        Path | None, typer.Option("--report", help="Then write one page with figures, as `report` does.", metavar="PAGE")
+        Path | None, typer.Option("--report", help="Afterwards write a page with figures, as `report` does.", metavar="PAGE")
     ] = None,
 ) -> None:
-    """Run cases and their sweeps; what is done and unchanged is skipped, and one bad case stops nothing."""
+    """Run scenarios and their sweeps.
+
+    Cases that are done and unchanged are skipped. A case that fails does not stop the others.
+    """
     if not scenarios:
         _offer()
         return
@@ -189,9 +199,12 @@ def validate(
     scenarios: Scenarios,
     overrides: Overrides = [],  # noqa: B006
     memory: Memory = None,
-    every: Annotated[bool, typer.Option("--all", help="Check every case of a large study, however long it takes.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Check every case of a large study, however long that takes.")] = False,
 ) -> None:
-    """Report every mistake of every scenario, one line each; of a large study of a part of its cases."""
+    """Check scenarios without running them.
+
+    Every mistake is one line with file, line and key. Of a large study a part of the cases is checked.
+    """
     with loading():
         from stack3d import study, training
         from stack3d.progress import Waiting

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @app.command()
 def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
-    """Print the resolved deck, the stack and the size of the mesh."""
+    """Show what a scenario would run.
+
+    Prints the scenario with every deck filled in, the layers, the size of the mesh, memory and time.
+    """
     from stack3d import decks, results
     from stack3d.case import check, size_told, time_told
     from stack3d.chip import ComputingChip

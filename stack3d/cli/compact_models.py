@@ -18,7 +18,10 @@ def compact(
     output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .nc file to write.")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Make a compact model: temperatures of sources and probes for any powers, and films and ambient in the ranges given."""
+    """Make a compact thermal model.
+
+    It gives the temperatures of sources and probes for any powers, and for films and ambient in the ranges of the scenario.
+    """
     from stack3d import api
 
     written_as(output, "compact models are", ".nc")
@@ -30,24 +33,40 @@ def compact(
 
 @app.command()
 def trace(
-    model: Annotated[Path, typer.Argument(help="A file of `stack3d compact`.", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="A file that `stack3d compact` wrote.", metavar="MODEL")],
     table: Annotated[
         Path,
         typer.Argument(
-            help="Powers over time: .csv or .parquet with 'time [s]' and sources; perhaps ambient, films.", metavar="TABLE"
+            help="Powers over time: .csv or .parquet with 'time [s]', sources as 'core [W]', and perhaps ambient and films.",
+            metavar="TABLE",
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The .nc file to write.")],
-    until: Annotated[str | None, typer.Option("--until", help="Repeat the table up to '10 yr'; absent = once.")] = None,
-    start: Annotated[str, typer.Option("--start", help="ambient, steady (of the mean powers), or a temperature.")] = "ambient",
-    ambient: Annotated[str | None, typer.Option("--ambient", help="As '35 degC'; that of the scenario by default.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Repeat the table until then, as '10 yr'; once by default.")
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--start", help="Temperatures at the start: ambient, steady (of the mean powers), or a temperature.")
+    ] = "ambient",
+    ambient: Annotated[
+        str | None, typer.Option("--ambient", help="Ambient, as '35 degC'; that of the scenario by default.")
+    ] = None,
     film: Films = [],  # noqa: B006
-    above: Annotated[list[str], typer.Option("--above", help="Count the time above, as '85 degC'.", metavar="LIMIT")] = [],  # noqa: B006
-    rainflow: Annotated[list[str], typer.Option("--rainflow", help="Count cycles of a place.", metavar="PLACE")] = [],  # noqa: B006
-    width: Annotated[str, typer.Option("--width", help="Of the ranges of cycles.")] = "1 K",
-    samples: Annotated[int, typer.Option("--samples", min=1, max=1_000_000, help="Instants to keep.")] = 1000,
+    above: Annotated[
+        list[str],
+        typer.Option("--above", help="Add up the time above a limit, as '85 degC'. Can be repeated.", metavar="LIMIT"),
+    ] = [],  # noqa: B006
+    rainflow: Annotated[
+        list[str],
+        typer.Option("--rainflow", help="Count the temperature cycles of a source or probe. Can be repeated.", metavar="PLACE"),
+    ] = [],  # noqa: B006
+    width: Annotated[str, typer.Option("--width", help="Width of a bin of those cycles.")] = "1 K",
+    samples: Annotated[int, typer.Option("--samples", min=1, max=1_000_000, help="Number of instants to keep.")] = 1000,
 ) -> None:
-    """Follow a trace of powers by a compact model: samples, extremes, time above limits, rainflow counts."""
+    """Follow a power trace with a compact model.
+
+    Writes samples, extremes, time above limits and rainflow counts.
+    """
     from stack3d import api
 
     written_as(output, "the dataset of a trace is", ".nc")

@@ -13,7 +13,10 @@ from stack3d.constants import ZERO_CELSIUS
 
 @app.command()
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
-    """Print the error of the chosen solver against an exact series; refuse with a reason where there is none."""
+    """Print the error of the solver against an exact series.
+
+    Says why where a scenario has no exact series.
+    """
     from stack3d import decks
     from stack3d.case.placing import placed
     from stack3d.heat.trust import verify as compare
@@ -36,7 +39,10 @@ def compare_placements(
     output: Annotated[Path | None, typer.Option("-o", "--output", callback=free, help="Also write a netCDF file.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Solve every placement of a workload on its stack; print how hot each gets and the kelvin gained over `spread`."""
+    """Compare all placements of a network on its stack.
+
+    Prints how hot each one gets, and how many kelvin it gains over `spread`.
+    """
     from stack3d.api import compare_placements as compared
 
     found = compared(scenario, dict(parsed(overrides)))

@@ -13,8 +13,12 @@ from stack3d.errors import DeckError, unknown_name
 
 
 @app.command(name="list")
-def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries, cooling, devices, …")] = None) -> None:
-    """List what a deck can name."""
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="One kind: materials, geometries, cooling, devices, …; all by default.")
+    ] = None,
+) -> None:
+    """List materials, devices, scenarios and so on by name."""
     from stack3d import decks, yamlfile
 
     if kind is not None and kind not in decks.KINDS:
@@ -31,7 +35,9 @@ def list_(kind: Annotated[str | None, typer.Argument(help="materials, geometries
 
 
 @app.command()
-def schema(kind: Annotated[str, typer.Argument(help="scenarios, geometries, materials, devices, …")] = "scenarios") -> None:
+def schema(
+    kind: Annotated[str, typer.Argument(help="Kind of deck: scenarios, geometries, materials, devices, …")] = "scenarios",
+) -> None:
     """Print the JSON Schema of a kind of deck, for editors."""
     from stack3d.decks import deck_schema
 

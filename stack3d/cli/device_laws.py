@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from stack3d.cli.arguments import app, free, parsed
-from stack3d.errors import EXIT_OTHER
+from stack3d.errors import EXIT_OTHER, DeckError
 
 
 @app.command()
 def fit(
     data: Annotated[list[Path], typer.Argument(help="CSV files of measurements, units in the header.", metavar="DATA.csv...")],
-    laws: Annotated[list[str], typer.Option("--law", help="Law to fit; two of one mechanism are compared.", metavar="NAME")],
-    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The deck to write.")],
-    start: Annotated[str | None, typer.Option("--start", help="Deck to begin with; its other mechanisms are kept.")] = None,
-    held: Annotated[list[str], typer.Option("--hold", help="Parameter that is not fitted.", metavar="KEY=VALUE")] = [],  # noqa: B006
-    page: Annotated[Path | None, typer.Option("--report", help="Page to write; beside the deck by default.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the posterior draws.")] = 1,
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="Device deck to write.")],
+    laws: Annotated[
+        list[str],
+        typer.Option(
+            "--law",
+            help="Law to fit; without it the laws that suit the columns are listed. Repeat it to compare two laws.",
+            metavar="NAME",
+        ),
+    ] = [],  # noqa: B006
+    start: Annotated[
+        str | None, typer.Option("--start", help="Device deck to begin with; its other mechanisms are kept.")
+    ] = None,
+    held: Annotated[
+        list[str], typer.Option("--hold", help="Parameter to hold at a value. Can be repeated.", metavar="KEY=VALUE")
+    ] = [],  # noqa: B006
+    page: Annotated[Path | None, typer.Option("--report", help="Page with the fit; beside the deck by default.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random draws.")] = 1,
 ) -> None:
-    """Fit laws to measurements: a device deck with a posterior, and a page with residuals."""
+    """Fit device laws to measurements.
+
+    Writes a device deck with its uncertainty, and a page with the residuals.
+    """
     from stack3d import results, yamlfile
     from stack3d.devices import build_device, fitting, load_device
     from stack3d.report.fit_page import fit_page
@@ -30,6 +45,8 @@ def fit(
         fitting.mechanisms_with(law)  # said before a long table is read
     hold = dict(parsed(held))
     tables = [fitting.read_table(path) for path in data]
+    if not laws:
+        _offer(fitting.laws_for(tables))
     device = load_device(start) if start else fitting.fitted_device(tables)
     found = [fitting.fit_law(law, tables, device, hold=hold, seed=seed) for law in laws]
     found.sort(key=lambda f: (f.mechanism, f.criterion))
@@ -48,9 +65,15 @@ def fit(
     typer.echo(f"{output}, {page or output.with_suffix('.html')}")
 
 
+def _offer(suited: Mapping[str, Sequence[str]]) -> NoReturn:
+    """Say which laws there are for the columns of the data."""
+    listed = "; ".join(f"{mechanism}: {', '.join(names)}" for mechanism, names in suited.items())
+    raise DeckError(f"--law NAME says what to fit; laws that suit these columns are, by mechanism: {listed or 'none'}")
+
+
 @app.command(name="validate-models")
 def validate_models() -> None:
-    """Compare every device law with the published numbers it claims to reproduce."""
+    """Check every device law against published numbers."""
     from stack3d.devices import validation
 
     rows = validation.table()

@@ -24,13 +24,20 @@ def import_(
     ],
     transient: Annotated[
         bool | None,
-        typer.Option("--transient/--steady", help="Keep the course of the powers; absent = by 3D-ICE's solver, else steady."),
+        typer.Option(
+            "--transient/--steady",
+            help="Keep the powers over time, or their mean; by default as 3D-ICE's file says, else steady.",
+        ),
     ] = None,
     cell: Annotated[
-        str | None, typer.Option("--cell", help="Size of the cells of a layout's densities, as '20 um'; absent = 32 across it.")
+        str | None,
+        typer.Option("--cell", help="Cell size for the metal density of a layout, as '20 um'; by default 32 cells across."),
     ] = None,
 ) -> None:
-    """Turn files of HotSpot, 3D-ICE, 3Dblox, ECXML or a layout into a scenario, and say what had no equivalent."""
+    """Turn files of other tools into a scenario.
+
+    Reads HotSpot, 3D-ICE, 3Dblox, ECXML and layouts, and says what it could not carry over.
+    """
     from stack3d import results, storage
     from stack3d.case import fitting
     from stack3d.geometry.importers import import_files

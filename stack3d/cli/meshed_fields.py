@@ -15,10 +15,10 @@ from stack3d.errors import DeckError
 @app.command()
 def mesh(
     scenario: One,
-    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="msh, vtu, xdmf, …")],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="Mesh file to write: .msh, .vtu, .xdmf, …")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Write the Gmsh mesh with its named regions."""
+    """Write the mesh of a scenario with its named regions."""
     from stack3d import decks
     from stack3d.case import check
     from stack3d.geometry.gmsh_model import named_model, write_mesh
@@ -37,11 +37,15 @@ def mesh(
 def view(
     scenario: One,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", callback=free, help="A .png picture, or a .vtu or .xdmf field.")
+        Path | None,
+        typer.Option("-o", "--output", callback=free, help="A .png picture, or a .vtu or .xdmf field; a window by default."),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Solve the temperature of a scenario and show it in three dimensions, cut open; or write it for ParaView."""
+    """Show temperatures in 3D.
+
+    Solves a scenario and opens a window with the stack cut open, or writes a picture or a file for ParaView.
+    """
     from stack3d import decks
     from stack3d.case import solve_field
     from stack3d.report.view import load_pyvista, show, write_field

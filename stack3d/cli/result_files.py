@@ -29,19 +29,27 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The page to write.")] = Path("report.html"),
     threshold: Threshold = None,
 ) -> None:
-    """Write one self-contained page with figures: of a case, of a study, or of a case at several device bands."""
+    """Write a page with figures of a result.
+
+    Takes a case, a study, one case at several device bands, or two results to compare. The page is one file that asks for
+    nothing outside.
+    """
     write_page(found, output, share_of(threshold))
 
 
 @app.command()
 def plot(
     result: Annotated[Path, typer.Argument(help="A result file, or its folder.", metavar="RESULT")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder, or with one figure a .png, .svg or .pdf file.")],
-    figures: Annotated[list[str], typer.Option("--figure", help="Figure to draw; all by default.", metavar="NAME")] = [],  # noqa: B006
-    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf, for a folder.")] = "png",
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder to write to; with one --figure also a .png, .svg or .pdf file.")
+    ],
+    figures: Annotated[
+        list[str], typer.Option("--figure", help="Figure to draw, all by default. Can be repeated.", metavar="NAME")
+    ] = [],  # noqa: B006
+    kind: Annotated[str, typer.Option("--format", help="Format of the files of a folder: png, svg or pdf.")] = "png",
     threshold: Threshold = None,
 ) -> None:
-    """Draw the figures of a report by matplotlib."""
+    """Save the figures of a result as image files."""
     from stack3d import storage
     from stack3d.report import chart, pen, possible
 
@@ -75,10 +83,14 @@ def export(
     ],
     film: Films = [],  # noqa: B006
     places: Annotated[
-        str | None, typer.Option("--of", help="Of .csv: blocks, cells, layers or probes; blocks by default.", metavar="KIND")
+        str | None,
+        typer.Option("--of", help="Rows of a .csv: blocks, cells, layers or probes; blocks by default.", metavar="KIND"),
     ] = None,
 ) -> None:
-    """Write heat for other tools: SPICE (.cir), an FMU of a compact model (.fmu), places (.csv), a scenario (.ecxml)."""
+    """Write heat for other tools.
+
+    The ending says what: SPICE (.cir), an FMU of a compact model (.fmu), a table of places (.csv), a scenario (.ecxml).
+    """
     from stack3d import results
 
     written_as(output, "heat for other tools is", ".cir", ".fmu", ".csv", ".ecxml")

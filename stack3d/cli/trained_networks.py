@@ -16,12 +16,17 @@ def train(
     output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="The ONNX file to write.", metavar="FILE.onnx")],
     overrides: Overrides = [],  # noqa: B006
     calibrate_only: Annotated[
-        bool, typer.Option("--calibrate-only", help="Change scales and biases alone, by column statistics; needs no torch.")
+        bool, typer.Option("--calibrate-only", help="Change only scales and biases, from column statistics; needs no torch.")
     ] = False,
-    progress: Annotated[str, typer.Option("--progress", help="auto, bar, plain, json (lines on stderr) or none.")] = "auto",
+    progress: Annotated[
+        str, typer.Option("--progress", help="How to show progress: auto, bar, plain, json (lines on stderr) or none.")
+    ] = "auto",
     memory: Memory = None,
 ) -> None:
-    """Fine-tune the network of a scenario with the noise of its chip; goes on where it was interrupted."""
+    """Train a network against the noise of its chip.
+
+    Goes on where it was interrupted.
+    """
     from stack3d import decks, training
     from stack3d.progress import observer_for
 

@@ -99,7 +99,7 @@ def answered(
     if lifetime.band:
         observer.stage("band")
         with clock("band"):
-            add_band(history, lifetime, record)
+            add_band(history, lifetime, record, lambda done, total: observer.step("band", done, total))
     if lifetime.attribution:
         observer.stage("attribute")
         with clock("attribute"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,14 +18,24 @@ DRAWS = 8
 """Draws of a posterior that a band follows: the ends of eight hold about four fifths of what is not known."""
 
 
-def add_band(history: History, lifetime: LifetimeDeck, record: Record) -> None:
+def add_band(history: History, lifetime: LifetimeDeck, record: Record, tell: Callable[[int, int], None]) -> None:
     """The same temperatures for devices at both ends of their bands, and for draws of their posteriors.
 
     Low and high are then the curves of the least and the most accurate draw: the same chips, so that what is not known of the
     device stands apart from how chips differ.
+
+    Parameters
+    ----------
+    history : History
+    lifetime : LifetimeDeck
+    record : Record
+    tell : callable
+        Told how many lives have been lived again, and of how many.
     """
-    lives, loss = _lives(history.start), lifetime.accuracy_loss
-    curves = [curve(life, history.times, history.climates, history.plan) for life in lives]
+    lives, loss, curves = _lives(history.start), lifetime.accuracy_loss, []
+    for done, life in enumerate(lives, 1):
+        curves.append(curve(life, history.times, history.climates, history.plan))
+        tell(done, len(lives))
     if len(lives) > len(BANDS):
         draws = np.array([c.over_periods()[0] for c in curves[len(BANDS) :]])
         record.put("mvm/accuracy_draws", draws.mean(axis=2))

@@ -10,7 +10,7 @@ from stack3d.cli import app
 from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device, load_device
 from stack3d.devices.fits import arrhenius_energy
-from stack3d.devices.fitting import FitError, fit_law, fitted_device, read_table
+from stack3d.devices.fitting import FitError, fit_law, fitted_device, laws_for, read_table
 from stack3d.errors import ArrayError, DeckError, UnknownNameError
 
 TRUTH = {"activation_energy": 1.30, "shape": 0.60, "barrier_sd": 0.03, "anchor.time": 2e5}
@@ -152,3 +152,24 @@ def test_a_table_is_read_no_further_than_twenty_mistakes(tmp_path):
     with pytest.raises(DeckError) as told:
         read_table(data)
     assert [p.line for p in told.value.problems] == list(range(2, 22))
+
+
+def test_resistances_are_read_as_conductances_and_usual_titles_are_understood(tmp_path):
+    table = tmp_path / "ohms.csv"
+    table.write_text("temperature [degC],level [kohm],cell,time [h],resistance [kohm]\n150,20,a,1,25\n")
+    read = read_table(table)
+    np.testing.assert_allclose(read.columns["conductance"], 4e-5)
+    np.testing.assert_allclose(read.columns["level"], 5e-5)
+    table.write_text("T (C),device,t (h),R (kOhm)\n150,a,1,25\n")
+    with pytest.raises(DeckError) as found:
+        read_table(table)
+    text = str(found.value)
+    for meant in ("'temperature [degC]'", "'cell'", "'time [s]'", "'resistance [kohm]'"):
+        assert f"write it as {meant}" in text
+
+
+def test_without_a_law_those_that_suit_the_columns_are_told(tmp_path):
+    table = bakes(tmp_path / "one.csv", 2)
+    suited = laws_for([read_table(table)])
+    assert {"distributed_barriers", "stretched_log_resistance"} <= set(suited["retention"])
+    assert "endurance" not in suited and "faults" not in suited

@@ -89,6 +89,8 @@ def deck_text(fits: Sequence[Fit], device: DeviceDeck, start: Any = None) -> str
         }
     else:
         content = {k: v for k, v in start.items() if k != "name"}
+        names = ", ".join(fit.mechanism for fit in fits)
+        content["title"] = f"{content.get('title', 'Cells')}; {names} fitted to {fits[0].source.path.name}"
     mechanisms = dict(content.get("mechanisms", {})) | {fit.mechanism: mechanism_content(fit) for fit in fits}
     writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style, writer.width, writer.sort_base_mapping_type_on_output = None, 128, False

@@ -109,6 +109,19 @@ def mechanisms_with(law: str) -> list[str]:
     return found
 
 
+def laws_for(tables: Sequence[Table]) -> dict[str, list[str]]:
+    """Laws that can be fitted to the columns of tables, by mechanism."""
+    found: dict[str, list[str]] = {}
+    for mechanism, registry in MECHANISMS.items():
+        for name in registry:
+            try:
+                likelihood(mechanism, registry[name], tables, _blank())
+            except DeckError:
+                continue
+            found.setdefault(mechanism, []).append(name)
+    return found
+
+
 def mechanism_of(law: str, tables: Sequence[Table]) -> str:
     """Mechanism of a law by its name, or ``mechanism.law`` where several have one of that name.
 

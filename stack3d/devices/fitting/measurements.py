@@ -8,7 +8,9 @@ import math
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +47,14 @@ DIMENSIONS = {
     "power": "power",
     "rise": "temperature_difference",
 }
-"""Column → dimension; `cell` is a name, those of dimension `fraction` are plain numbers (`censored`: 1 = still alive)."""
+"""Column → dimension; `cell` is a name, those of dimension `fraction` are plain numbers (`censored`: 1 = still alive).
+
+`resistance`, and a conductance in ohms, is read as 1/R.
+"""
 POSITIVE = ("level", "target", "conductance", "mean", "temperature", "cycles", "cells", "power", "rise")
+USUAL = {"t": "temperature", "temp": "temperature", "device": "cell", "sample": "cell", "r": "resistance", "g": "conductance"}
+"""What others call a column: the one that is meant."""
+TIMES = ("s", "sec", "min", "h", "hr", "hours", "days")
 SIGNED = ("change", "low", "high")
 """The 1st and 99th percentile of a change, or the ends of a window."""
 
@@ -123,9 +131,11 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
 def _number(text: str, name: str, unit: str) -> float:
     """A number of a column [SI]; raises ValueError with what is wrong."""
     try:
-        value = units.parse(f"{float(text)!r} {unit}".strip(), DIMENSIONS[name])
+        value = units.parse(f"{float(text)!r} {unit}".strip(), _dimension(name, unit))
     except ValueError:
         value = math.nan
+    if value > 0 and _dimension(name, unit) != DIMENSIONS[name]:
+        value = 1 / value
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is no finite number")
     if name in POSITIVE and value <= 0:
@@ -133,6 +143,16 @@ def _number(text: str, name: str, unit: str) -> float:
     if value < 0 and name not in SIGNED:
         raise ValueError(f"{text} is negative")
     return value
+
+
+@cache
+def _dimension(name: str, unit: str) -> str:
+    """What the numbers of a column are: those of a conductance above zero may be resistances."""
+    if DIMENSIONS[name] == "conductance" and name in POSITIVE:
+        with suppress(ValueError):
+            units.parse(f"1 {unit}".strip(), "resistance")
+            return "resistance"
+    return DIMENSIONS[name]
 
 
 def _apart(cells: list[str], values: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
@@ -149,16 +169,15 @@ def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
     for place, title in enumerate(titles, 1):
         name, _, unit = title.strip().removesuffix("]").partition("[")
         name, unit = name.strip().lower(), unit.strip()
+        name = "conductance" if name == "resistance" else name
         where = f"column {place}"
         if name != "cell" and name not in DIMENSIONS:
-            known = [*DIMENSIONS, "cell"]
-            text = f"unknown column {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
-            problems.append(Problem(where, text, file, line))
+            problems.append(Problem(where, _unknown(name), file, line))
         elif name in columns:
             problems.append(Problem(where, f"{name} is there twice", file, line))
         elif name != "cell":
             try:
-                units.parse(f"1 {unit}".strip(), DIMENSIONS[name])
+                units.parse(f"1 {unit}".strip(), _dimension(name, unit))
             except ValueError as error:
                 problems.append(
                     Problem(
@@ -171,7 +190,23 @@ def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
     return columns
 
 
+def _unknown(name: str) -> str:
+    """What is wrong with the title of a column, and which one is meant."""
+    known = ["resistance", *DIMENSIONS, "cell"]
+    bare, bracket, unit = name.partition("(")
+    meant = USUAL.get(bare.strip(), bare.strip())
+    if bare.strip() == "t" and unit.strip(" )") in TIMES:
+        meant = "time"
+    if meant in known and (bracket or meant != name):
+        example = _example("conductance" if meant == "resistance" else meant)
+        unit = f" [{'kohm' if meant == 'resistance' else example}]" if example else ""
+        return f"unknown column {name!r}: write it as '{meant}{unit}'"
+    return f"unknown column {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
+
+
 def _example(name: str) -> str:
+    if name == "cell":
+        return ""
     return {
         "temperature": "degC",
         "time": "s",
