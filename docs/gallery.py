@@ -67,6 +67,8 @@ ASKED: dict[str, tuple[str, str]] = {
     "resolved_bumps": ("What does heat do at single bumps, which mixing rules average away?", "view"),
 }
 """Scenario → its question, and the figure that answers it; ``view`` is the stack in three dimensions."""
+SET: dict[str, tuple[str, ...]] = {"duty_cycled_package": ("transient.outputs={from: 0.25 s, to: 20 s, count: 80}",)}
+"""What is set beside the deck, for a finer picture; the page says it."""
 
 
 def renew(names: list[str]) -> None:
@@ -74,7 +76,7 @@ def renew(names: list[str]) -> None:
     for name in names or list(ASKED):
         with tempfile.TemporaryDirectory() as folder:
             begin = resource.getrusage(resource.RUSAGE_CHILDREN)
-            _command("run", name, "-o", folder, "--workers", "1", "--progress", "none")
+            _command("run", name, *_set(name), "-o", folder, "--workers", "1", "--progress", "none")
             end = resource.getrusage(resource.RUSAGE_CHILDREN)
             record(name, Path(folder), (end.ru_utime + end.ru_stime) - (begin.ru_utime + begin.ru_stime))
         print(name, flush=True)
@@ -154,13 +156,18 @@ def page(name: str, found: dict[str, Any]) -> str:
     path = decks.available("scenarios")[name]
     title = yamlfile.read(path).get("title") or name
     said = "\n".join(found["numbers"])
+    said_set = "".join(f' --set "{one}"' for one in SET.get(name, ()))
     return (
         f"# {name}\n\n**{ASKED[name][0]}**\n\n{title}.\n\n![{title}](../../pictures/gallery/{name}.png)\n\n"
         f"## What it says\n\n```text\n{said}\n```\n\n"
         f"Computed on {found['date']} with version {found['version']}, {_time(found['seconds'])} of one core.\n\n"
-        f"## Run it, change it\n\n```text\nstack3d run {name}\nstack3d report results/{name} -o {name}.html\n```\n\n"
+        f"## Run it, change it\n\n```text\nstack3d run {name}{said_set}\nstack3d report results/{name} -o {name}.html\n```\n\n"
         f"```{{literalinclude}} ../../../scenarios/{path.name}\n:language: yaml\n```\n"
     )
+
+
+def _set(name: str) -> list[str]:
+    return [word for one in SET.get(name, ()) for word in ("--set", one)]
 
 
 def _time(seconds: float) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from stack3d.layout import Floats
 
 DPI = 100
-LETTER = 7.6
-"""Mean width of a letter of a name. [px]"""
+SIZE = 10.0
+"""Of the letters of names. [point]"""
 ROW = 19.0
 """Least distance between two names. [px]"""
 GAP = 46.0
@@ -112,7 +112,7 @@ def write(
     ordered = sorted(names, key=lambda name: name.y)
     places = spread([name.y - upper for name in ordered], ROW)
     over, under = max(0.0, ROW - float(places.min(initial=ROW))), max(0.0, float(places.max(initial=0.0)) + ROW - height)
-    room = GAP + LETTER * max((len(name.text) for name in ordered), default=0)
+    room = GAP + RIM + max((_width(name) for name in ordered), default=0.0)
     whole = (width + room + BAR, height + TITLE + over + under)
     drawn = Figure(figsize=(whole[0] / DPI, whole[1] / DPI), dpi=DPI)
     start = BAR if to_the_right else room
@@ -135,27 +135,45 @@ def write(
         area.plot([x, elbow, edge], [y, top + place, top + place], color="#6b7280", lw=0.8, zorder=2)
         side, away = ("left", 4) if to_the_right else ("right", -4)
         weight = "bold" if name.is_tier else "normal"
-        area.text(edge + away, top + place, name.text, size=10, ha=side, va="center", weight=weight)
+        area.text(edge + away, top + place, name.text, size=SIZE, ha=side, va="center", weight=weight)
     _ring(area, hottest, (start - left, top - upper), picture)
     at = (RIM + 8) / whole[0] if to_the_right else (whole[0] - BAR + 24) / whole[0]
     _colours(drawn, scale, (at, 1 - (top + 0.85 * height) / whole[1], 22 / whole[0], 0.66 * height / whole[1]))
     drawn.savefig(path, dpi=DPI, format="png")
 
 
+def _width(name: PlacedName) -> float:
+    """Width of a name as it will be written. [px]"""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    letters = FontProperties(size=SIZE * DPI / 72, weight="bold" if name.is_tier else "normal")
+    return float(TextPath((0, 0), name.text, prop=letters).get_extents().width) if name.text.strip() else 0.0
+
+
 def _ring(area: Any, hottest: PlacedName, moved: tuple[float, float], picture: NDArray[np.uint8]) -> None:
-    """A ring around the hottest place and its temperature beside it."""
+    """A ring around the hottest place and its temperature beside it, on white: it is read on any ground."""
     if not hottest.text:
         return
-    from matplotlib.patheffects import withStroke
-
     height, width = picture.shape[:2]
     row, column = int(np.clip(hottest.y, 0, height - 1)), int(np.clip(hottest.x, 0, width - 1))
     behind = "#{:02x}{:02x}{:02x}".format(*(int(v) for v in picture[row, column]))
-    ink = ink_on(behind)
-    rim = [withStroke(linewidth=3, foreground="white" if ink != "#ffffff" else "#111827")]
     x, y = hottest.x + moved[0], hottest.y + moved[1]
-    area.plot([x], [y], "o", ms=11, mfc="none", mec=ink, mew=1.8, zorder=4)
-    area.text(x + 12, y - 14, hottest.text, size=11, weight="bold", color=ink, va="bottom", path_effects=rim, zorder=5)
+    area.plot([x], [y], "o", ms=11, mfc="none", mec=ink_on(behind), mew=1.8, zorder=4)
+    is_right = hottest.x > 0.7 * width  # there the colours may stand beside it
+    frame = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "#6b7280", "linewidth": 0.8}
+    area.text(
+        x - 14 if is_right else x + 14,
+        y - 16,
+        hottest.text,
+        size=11,
+        weight="bold",
+        color="#111827",
+        ha="right" if is_right else "left",
+        va="bottom",
+        bbox=frame,
+        zorder=5,
+    )
 
 
 def _colours(drawn: Any, scale: ColourScale, place: tuple[float, float, float, float]) -> None:

@@ -31,6 +31,8 @@ from stack3d.report.chart import (
 )
 from stack3d.report.facts import Facts
 
+EVEN = 20
+"""Instants at equal distances that are drawn over time as it runs; fewer, or others, on a logarithmic axis."""
 MATERIALS = ("#8fb8de", "#e8c39e", "#b7d7b0", "#d9b3d4", "#f2e394", "#c9c9c9", "#e79f8f", "#8fc7c2", "#b3a58c", "#a3a3d1")
 """Pale fills for materials, told apart by lightness too; a further material starts again and is named on hover."""
 
@@ -183,14 +185,17 @@ def history(facts: Facts) -> Figure:
         curves = {str(name): found.sel(probe=name).values - ZERO_CELSIUS for name in found["probe"].values[:5]}
     for index in np.argsort(-peaks.isel(time=-1).values, kind="stable")[:3]:
         curves[f"largest in {peaks['layer'].values[index]}"] = peaks.isel(layer=index).values - ZERO_CELSIUS
-    marks: tuple[Mark, ...] = tuple(
+    marks = tuple(
         Line(label, time, values, COLOURS[i], dots=True, dashed=label.startswith("largest"))
         for i, (label, values) in enumerate(curves.items())
     )
     spread = np.concatenate(list(curves.values()))
-    x = decades("time", float(time[time > 0].min()), float(time[-1]), unit="s", prefixed=True)
     y = linear("temperature [°C]", float(spread.min()), float(spread.max()), unit="°C")
-    shown = tuple(replace(m, x=m.x[time > 0], y=m.y[time > 0]) for m in marks if isinstance(m, Line))
+    if time.size >= EVEN and np.allclose(np.diff(time), time[-1] / time.size, rtol=0.01):
+        x, shown = linear("time [s]", 0.0, float(time[-1]), unit="s"), tuple(replace(m, dots=False) for m in marks)
+    else:
+        x = decades("time", float(time[time > 0].min()), float(time[-1]), unit="s", prefixed=True)
+        shown = tuple(replace(m, x=m.x[time > 0], y=m.y[time > 0]) for m in marks)
     return Figure(
         "history", "Temperature over time", "At the probes, and the largest of the hottest layers.", (Panel("", x, y, shown),)
     )
