@@ -24,7 +24,7 @@ on busy active duty
 initial t0 start from begin
 thickness height depth t z dz h
 width w dx breadth
-size extent area dimensions box
+size extent area dimensions box width
 footprint size area extent dimensions die
 layers stack layer
 below base substrate bottom
