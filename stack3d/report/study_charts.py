@@ -101,7 +101,7 @@ def _grid(
     answer, boxes = ANSWERS[name], []
     for (j, row), (i, column) in itertools.product(enumerate(rows), enumerate(across)):
         value = float(part.values[j, i])
-        missing = "–" if status[j, i] == "done" else str(status[j, i])
+        missing = "–" if status[j, i] == "done" else str(status[j, i]).replace("_", " ")
         text, full = (missing,) * 2 if np.isnan(value) else (answer.brief(value, factor), answer.full(value))
         tip = f"{first} {row}, {second} {column}: {answer.label} {full}"
         y = len(rows) - 1 - j
