@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stack3d.schema.base import Count, DeckModel, Fraction, Number, Positive, Temperature, Time
 
@@ -27,10 +27,13 @@ class TrainDeck(DeckModel):
     clip: Annotated[Number, Field(gt=0, le=100)] | None = 2.5
     """Largest weight of a layer, in standard deviations of its weights: few large ones leave the others little of the
     conductance window. null = any."""
-    validation: Annotated[Fraction, Field(gt=0, lt=1)] = 0.2
-    """Share of the inputs to train on that only judges epochs; inputs of the test are never among them."""
+    keep: Literal["best", "mean"] = "best"
+    """best: the epoch whose chips are best on the inputs kept apart. mean: the mean of all weights that the second half of the
+    steps passes through; no epoch is chosen, so that `validation` may be 0."""
+    validation: Annotated[Fraction, Field(ge=0, lt=1)] = 0.2
+    """Share of the inputs to train on that only judges epochs; inputs of the test are never among them. 0 wants `keep: mean`."""
     patience: Annotated[Count, Field(ge=1, le=10_000)] = 15
-    """Epochs without a better one after which it stops."""
+    """Epochs without a better one after which it stops, where the best is kept."""
     chips: Annotated[Count, Field(ge=1, le=4096)] = 8
     """Chips that judge an epoch."""
     loss: Literal["task", "agreement"] = "task"
@@ -38,3 +41,9 @@ class TrainDeck(DeckModel):
     seed: Annotated[Count, Field(ge=0, le=2**32 - 1)] = 0
     trained: str | None = None
     """ONNX file that `stack3d train` has written for this chip: `stack3d run --levers` tries it as a lever."""
+
+    @model_validator(mode="after")
+    def _something_judges(self) -> Self:
+        if self.validation == 0 and self.keep == "best":
+            raise ValueError("validation: 0 leaves no inputs to choose the best epoch by; keep: mean needs none")
+        return self

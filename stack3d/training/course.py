@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -89,8 +90,9 @@ class Course:
             "epochs": [],
         }
         if (p := self.progress) is not None:
-            after["inputs_that_judge"] = {"before": p.came, "after": p.best}
-            after["epochs"] = [{"loss": a, "accuracy_on_chips": b} for a, b in p.history]
+            if judged := not math.isnan(p.best):
+                after["inputs_that_judge"] = {"before": p.came, "after": p.best}
+            after["epochs"] = [{"loss": a, **({"accuracy_on_chips": b} if judged else {})} for a, b in p.history]
         return {"network": self.path.name, **facts, **after, "told": self.lines()[:-1]}
 
 

@@ -58,7 +58,7 @@ class Preparation:
 
     def sentences(self) -> Iterator[str]:
         """What the data are divided into."""
-        if self.judges is not None:
+        if self.judges is not None and self.judges.any():
             yield f"epochs are judged by {self.share.told(self.judges)}, which are not trained on"
         if n := self.share.left_out:
             yield f"{n} input{'s' if n > 1 else ''} of 'train' left out: the same, or part of it, is in 'test'"
@@ -106,7 +106,7 @@ def prepared(scenario: Scenario, *, calibrate_only: bool = False, solve: bool = 
     else:
         check_gradients(network, share.inputs[:2])
         check_loss(task, deck.loss)
-        judges = share.apart(deck.validation, deck.seed)
+        judges = share.apart(deck.validation, deck.seed) if deck.validation else np.zeros(len(share.inputs), bool)
         check_labels(None if share.labels is None else share.labels[~judges], task)
     terms = terms_of_training(chip, share.inputs, gradients=not calibrate_only)
     memory.check_terms(terms)

@@ -1,4 +1,4 @@
-"""Training: epochs over the inputs, a new chip for every step, the best network by its chips on inputs kept apart."""
+"""Training: epochs over the inputs, a new chip for every step, the best network by its chips on inputs kept apart or a mean."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from stack3d.schema import TrainDeck
 from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
 from stack3d.training.loss import loss_of
+from stack3d.training.mean_weights import MeanWeights
 from stack3d.training.operators import library
 from stack3d.workload import Array, Inputs, LabelledData, Network, WeightMatrix
 
@@ -51,7 +52,8 @@ class Learnt:
     epoch : int
         That have ended.
     best : float
-        Accuracy of chips on the inputs kept apart, of the best epoch so far; below 0, how far their outputs are off.
+        Accuracy of chips on the inputs kept apart, of the best epoch so far or of the mean; below 0, how far their outputs are
+        off; nan where no inputs are kept apart.
     since : int
         Epochs after it.
     kept : dict of str to ndarray
@@ -60,6 +62,8 @@ class Learnt:
         By epoch.
     came : float
         As `best`, of the network as it came: told, but no epoch has to reach it, for it may know these inputs.
+    mean : bool
+        Whether what is kept is the mean of weights, not an epoch.
     """
 
     epoch: int = 0
@@ -68,12 +72,13 @@ class Learnt:
     kept: dict[str, Array] = field(default_factory=dict)
     history: list[tuple[float, float]] = field(default_factory=list)
     came: float = math.nan
+    mean: bool = False
 
     def sentences(self) -> Iterator[str]:
         """Which epoch was chosen, and by what."""
-        best = self.epoch - self.since
-        scores = f"{score_told(self.best)} on the inputs that judge epochs, {score_told(self.came)} as it came"
-        yield f"{self.epoch} epoch{'s' if self.epoch != 1 else ''}, the best of them {best}: {scores}"
+        which = "the mean of weights over the second half" if self.mean else f"the best of them {self.epoch - self.since}"
+        scores = f": {score_told(self.best)} on the inputs that judge epochs, {score_told(self.came)} as it came"
+        yield f"{self.epoch} epoch{'s' if self.epoch != 1 else ''}, {which}{'' if math.isnan(self.best) else scores}"
         if self.best < self.came:
             yield "it was better there as it came: it may know these inputs already, so compare on the test data above"
 
@@ -110,11 +115,12 @@ class Trainer:
         self.chips, self.lesson, self.apart = chips, lesson, apart
         self.loss = loss_of(chips.chip.computer.task, deck.loss, lesson.said)
         self.steps = -(-len(self.lesson) // deck.batch)
+        self.mean = MeanWeights(deck.epochs * self.steps // 2) if deck.keep == "mean" else None
         self.optimiser = library().optim.AdamW(self.graph.parameters.values(), lr=deck.rate, weight_decay=0.0)
 
     @np.errstate(over="ignore", invalid="ignore")  # the loss tells it
     def trained(self, checkpoint: Path | None = None, key: str = "") -> tuple[Network, Learnt]:
-        """The best network, and how it came about.
+        """The network that is kept, and how it came about.
 
         Parameters
         ----------
@@ -131,17 +137,21 @@ class Trainer:
         now = self._resumed(checkpoint, key) if checkpoint is not None else Learnt()
         if math.isnan(now.came):
             now.came = self._judged(self.network)
-        while now.epoch < self.deck.epochs and now.since < self.deck.patience:
+        while now.epoch < self.deck.epochs and (self.mean is not None or now.since < self.deck.patience):
             loss = self._epoch(now.epoch)
             accuracy = self._judged(self.now())
             now.epoch, now.since = now.epoch + 1, now.since + 1
             now.history.append((loss, accuracy))
-            if not now.kept or accuracy > now.best:
+            if self.mean is None and (not now.kept or accuracy > now.best):
                 now.best, now.since, now.kept = accuracy, 0, self._parameters()
-            self.observer.step("train", now.epoch, self.deck.epochs, loss=f"{loss:.4g}", on_chips=score_told(accuracy))
+            judged = {} if math.isnan(accuracy) else {"on_chips": score_told(accuracy)}
+            self.observer.step("train", now.epoch, self.deck.epochs, loss=f"{loss:.4g}", **judged)
             if checkpoint is not None:
                 self._keep(checkpoint, key, now)
-        self._set(now.kept)
+        self._set(now.kept if self.mean is None else self.mean.values)
+        if self.mean is not None:
+            self._clip()
+            now.best, now.mean = self._judged(self.now()), True
         return self.now(), now
 
     def now(self) -> Network:
@@ -160,7 +170,6 @@ class Trainer:
             for group in self.optimiser.param_groups:
                 group["lr"] = 0.5 * self.deck.rate * (1.0 + math.cos(math.pi * done))
             losses.append(self._step(chips, self.lesson[chosen], number))
-            self._clip()
         return float(np.mean(losses))
 
     def _step(self, chips: TrainingChips, part: Lesson, number: int) -> float:
@@ -180,6 +189,9 @@ class Trainer:
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
+        self._clip()
+        if self.mean is not None:
+            self.mean.add(number, self._parameters())
         return value
 
     def _clip(self) -> None:
@@ -194,7 +206,9 @@ class Trainer:
                     p.clamp_(-end, end)
 
     def _judged(self, network: Network) -> float:
-        """Accuracy of chips on the inputs kept apart."""
+        """Accuracy of chips on the inputs kept apart; nan where there are none."""
+        if not len(self.apart):
+            return math.nan
         task = self.chips.chip.computer.task
         labels = self.apart.labels if self.apart.labels is not None and self.deck.loss == "task" else None
         if labels is None:
@@ -225,12 +239,14 @@ class Trainer:
     def _set(self, values: Mapping[str, Array]) -> None:
         with library().no_grad():
             for name, p in self.graph.parameters.items():
-                p.copy_(library().from_numpy(values[name]))
+                p.copy_(library().from_numpy(np.asarray(values[name], np.float32)))
 
     def _keep(self, path: Path, key: str, now: Learnt) -> None:
         """Write how far training has come."""
         arrays: dict[str, Any] = {f"now.{name}": value for name, value in self._parameters().items()}
         arrays |= {f"best.{name}": value for name, value in now.kept.items()}
+        if self.mean is not None:
+            arrays |= {f"mean.{name}": value for name, value in self.mean.values.items()}
         for i, moments in self.optimiser.state_dict()["state"].items():
             arrays |= {f"adam.{i}.{name}": value.numpy() for name, value in moments.items()}
         arrays |= {"key": np.array(key), "count": np.array([now.epoch, now.since]), "scores": np.array([now.best, now.came])}
@@ -263,7 +279,8 @@ class Trainer:
             return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
 
         wanted = {name: tuple(p.shape) for name, p in self.graph.parameters.items()}
-        if any({name: v.shape for name, v in kept.items()} != wanted for kept in (of("now."), of("best.")) if kept):
+        found = [of("now."), of("best."), of("mean.")]
+        if any({name: v.shape for name, v in kept.items()} != wanted for kept in found if kept):
             raise ValueError("it is of another network")
         moments: dict[int, dict[str, Any]] = {}
         for name, value in of("adam.").items():
@@ -273,6 +290,8 @@ class Trainer:
         best, came = (float(score) for score in arrays["scores"])
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
         self._set(of("now."))
+        if self.mean is not None:
+            self.mean.resume(of("mean."), epoch * self.steps)
         return Learnt(epoch, best, since, of("best."), history, came)
 
 

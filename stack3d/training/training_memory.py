@@ -18,7 +18,7 @@ TORCH = {"cuda": 900e6, "cpu": 530e6}
 KEPT = 2.0
 """Memory of a step over that of all values between operators: their gradients too."""
 COPIES = 7.0
-"""Of what is trained: weights, gradients, two moments of AdamW, the best so far, blocks as asked for and said."""
+"""Of what is trained: weights, gradients, two moments of AdamW, the best so far, blocks as asked for and said. A mean is of eight bytes."""
 NUMBER = 4.0
 """Of a real number. [byte]"""
 
@@ -43,7 +43,8 @@ def terms_of_training(chip: ComputingChip, inputs: Any, *, gradients: bool) -> d
         found["any case"] += TORCH[build_of_torch()]
         found["train.batch"] = KEPT * min(deck.batch, len(inputs)) * _between(computer.network, inputs[:1])
         trained = sum(layer.blocks.size for layer in (*computer.network.layers, *computer.network.digital))
-        found["workload.network"] = found.get("workload.network", 0.0) + COPIES * NUMBER * trained
+        copies = COPIES + (2.0 if deck.keep == "mean" else 0.0)
+        found["workload.network"] = found.get("workload.network", 0.0) + copies * NUMBER * trained
     return found
 
 

@@ -1,6 +1,7 @@
 """What training needs beside gradients: files, data, scales; refusals in one line."""
 
 import json
+import math
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from stack3d.training import operators, training_memory
 from stack3d.training.course import Course, Standing
 from stack3d.training.graph import check_gradients, layouts
 from stack3d.training.loss import are_probabilities, check_labels
+from stack3d.training.mean_weights import MeanWeights
 from stack3d.training.scales import _certain, _line
 from stack3d.training.trainer import Learnt
 from stack3d.training.written import model_of, write_model
@@ -216,6 +218,8 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
         ({"train": {"ages": []}}, "train.ages"),
         ({"train": {"loss": "labels"}}, "train.loss"),
         ({"train": {"rate": 1e300}}, "train.rate: wants a number greater than zero, at most"),
+        ({"train": {"validation": 0}}, "validation: 0 leaves no inputs to choose the best epoch by; keep: mean needs none"),
+        ({"train": {"keep": "mena"}}, "train.keep"),
         ({"train": {"ages": ["1 year"]}}, "train.ages: 1 year lies beyond lifetime.until, 1 s"),
         ({"train": {"temperature": "1e6 K"}}, "train.temperature: 1 s at "),
         ({"sweep": {"cooling.ambient": ["20 degC", "30 degC"]}}, "sweep: makes many cases of the scenario"),
@@ -290,6 +294,35 @@ def test_words_of_a_training() -> None:
     text = lines(standing(0.9, 0.8), standing(0.85, 0.8), came=0.95)
     assert "fresh chips lose another 5.0 points" in text and "95.0 % as it came\nit was better there as it came" in text
     assert "error 5 on the inputs that judge epochs, error 4 as it came" in "\n".join(Learnt(2, -5.0, came=-4.0).sentences())
+
+
+def test_the_mean_of_weights_is_that_of_the_steps_that_count_cut_off_or_not() -> None:
+    rng = np.random.default_rng(6)
+    steps = [{"w": rng.standard_normal((2, 3)).astype(np.float32)} for _ in range(8)]
+    whole, first = MeanWeights(3), MeanWeights(3)
+    for i, now in enumerate(steps):
+        whole.add(i, now)
+    for i in (0, 1, 2, 3, 4):
+        first.add(i, steps[i])
+    second = MeanWeights(3)
+    second.resume(first.values, 5)
+    for i in (5, 6, 7):
+        second.add(i, steps[i])
+    assert whole.values["w"] == pytest.approx(np.mean([now["w"] for now in steps[3:]], axis=0, dtype=np.float64), rel=1e-12)
+    assert np.array_equal(whole.values["w"], second.values["w"])
+    early = MeanWeights(3)
+    early.resume({}, 2)
+    assert early.count == 0 and not early.values
+
+
+def test_where_the_mean_is_kept_all_inputs_may_be_trained_on() -> None:
+    tree = {**TREE, "train": {"keep": "mean", "validation": 0}}
+    start = training.prepared(decks.resolve(yamlfile.parse_text(json.dumps(tree), "a.yaml")).scenario, solve=False)
+    assert start.judges is not None and not start.judges.any() and list(start.sentences()) == []
+    told = list(Learnt(8, math.nan, came=math.nan, mean=True).sentences())
+    assert told == ["8 epochs, the mean of weights over the second half"]
+    (judged,) = Learnt(8, 0.9, came=0.8, mean=True).sentences()
+    assert judged.startswith("8 epochs, the mean of weights over the second half: 90.0 % on the inputs that judge epochs")
 
 
 def test_without_torch_one_line_says_so(

@@ -160,6 +160,27 @@ def test_a_network_wins_back_what_chips_lose_and_resumes_to_the_bit(tmp_path: Pa
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
+def test_the_mean_of_weights_needs_no_inputs_that_judge_and_resumes_to_the_bit(tmp_path: Path) -> None:
+    """A cut in the second half, where the mean has begun; the report has no figure of inputs that judge."""
+    wanted = {"epochs": 4, "keep": "mean", "validation": 0, "loss": "agreement"}
+    course = train(case(**wanted), tmp_path / "a.onnx", Silent())
+    lost = course.before.exact - course.before.accuracy[0]
+    assert lost > 0.05 and course.after.accuracy[0] - course.before.accuracy[0] > 0.5 * lost
+    report = json.loads((tmp_path / "a.report.json").read_text())
+    assert "inputs_that_judge" not in report and [list(row) for row in report["epochs"]] == [["loss"]] * 4
+
+    class Cut(Silent):
+        def step(self, name: str, done: int, total: int, **facts: Any) -> None:
+            if name == "train" and done == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(case(**wanted), tmp_path / "b.onnx", Cut())
+    assert list(tmp_path.glob(".b.onnx.training.npz"))
+    train(case(**wanted), tmp_path / "b.onnx", Silent())
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
 def test_what_converters_are_off_by_has_the_gradient_of_their_range() -> None:
     """Cells that are exact, two bits: a matrix a share larger gives products larger by that share, rounding and all."""
     import torch
