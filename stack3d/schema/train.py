@@ -31,7 +31,8 @@ class TrainDeck(DeckModel):
     """best: the epoch whose chips are best on the inputs kept apart. mean: the mean of all weights that the second half of the
     steps passes through; no epoch is chosen, so that `validation` may be 0."""
     validation: Annotated[Fraction, Field(ge=0, lt=1)] = 0.2
-    """Share of the inputs to train on that only judges epochs; inputs of the test are never among them. 0 wants `keep: mean`."""
+    """Share of the inputs to train on that only judges epochs; inputs of the test are never among them.
+    0 wants `keep: mean`."""
     patience: Annotated[Count, Field(ge=1, le=10_000)] = 15
     """Epochs without a better one after which it stops, where the best is kept."""
     chips: Annotated[Count, Field(ge=1, le=4096)] = 8

@@ -18,7 +18,8 @@ TORCH = {"cuda": 900e6, "cpu": 530e6}
 KEPT = 2.0
 """Memory of a step over that of all values between operators: their gradients too."""
 COPIES = 7.0
-"""Of what is trained: weights, gradients, two moments of AdamW, the best so far, blocks as asked for and said. A mean is of eight bytes."""
+"""Of what is trained: weights, gradients, two moments of AdamW, the best so far, blocks as asked for and said. A mean counts
+double."""
 NUMBER = 4.0
 """Of a real number. [byte]"""
 
