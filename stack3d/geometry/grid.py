@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +22,46 @@ CLOSEST = 2e-7
 """Share of the footprint that edges of layers and blocks are apart, 1.2 nm of 6 mm. Assumed: no process draws finer ones. Where
 solvers fail it does not say, for that goes with what lies between: `docs/trust.md`."""
 SHARED = 64
-"""Places between two walls that closeness is read at where cavities of several pitches meet."""
+"""Places between two walls that closeness is read at where more than one channel or wall asks for elements."""
+THIN = 8.0
+"""A channel or wall so many times as wide as the floor is thick has half as many elements as a source; a wider one too."""
+FEWEST = 4
+"""Elements across a channel or wall that a thick floor leaves, where a profile has as many."""
 MERGE = 1e-3
 """Edges closer than this share of the target size become one line; sources stay exact all the same."""
+
+
+class _Cavity(NamedTuple):
+    """Walls of the channels of a layer along an axis, from the first to the last, and the thinnest floor or ceiling. [m]"""
+
+    walls: tuple[float, ...]
+    floor: float
+
+    @classmethod
+    def of(cls, axis: int, stack: Stack, layer: int) -> _Cavity | None:
+        """That of a layer; None where it has no walls across an axis."""
+        channels = stack.layers[layer].channels
+        if channels is None or channels.direction != "yx"[axis]:
+            return None
+        beside = [near.thickness for near in (*stack.layers[layer - 1 : layer], *stack.layers[layer + 1 : layer + 2])]
+        return cls(tuple(sorted(set(ends_of(channels.outlines, axis)))), min(beside))
+
+    def around(self, a: float, b: float) -> tuple[float, float, float] | None:
+        """Ends of the channel or wall that a to b lies in, and its floor; None beyond all of them."""
+        after = bisect_left(self.walls, b)
+        if after in (0, len(self.walls)) or a < self.walls[after - 1]:
+            return None
+        return self.walls[after - 1], self.walls[after], self.floor
+
+
+def _elements(width: float, floor: float, most: int) -> int:
+    """Elements across a channel or wall: heat turns beside it within half its width, or the thickness of the floor if less.
+
+    Sizes towards a wall fall with the square of their number, hence the root.
+    """
+    share = float(np.sqrt(min(1.0, max(2.0, width / floor) / THIN)))
+    asked = int(np.ceil(share * most - 1e-9))
+    return max(asked + asked % 2, min(FEWEST, most)) if asked < most else most
 
 
 @dataclass(frozen=True)
@@ -38,8 +77,8 @@ class _Axis:
     """Of sources: their ends are lines where they do not crowd another, and elements are finer towards them."""
     points: tuple[float, ...]
     """Lines where they do not crowd another."""
-    cavities: frozenset[tuple[float, ...]]
-    """Walls of the channels of each layer, from the first to the last; layers with the same ones count once."""
+    cavities: frozenset[_Cavity]
+    """Layers with the same ones count once."""
     gaps: frozenset[tuple[float, float]]
     """Edges of neighbouring blocks of one layer, each with the width of what lies between."""
 
@@ -54,14 +93,14 @@ class _Axis:
     ) -> _Axis:
         """What counts along x (0) or y (1)."""
         solid = [e for layer in stack.layers for e in (layer.extent, *(b.extent for b in layer.blocks))]
-        flows = [layer.channels for layer in stack.layers if layer.channels and layer.channels.direction == "yx"[axis]]
+        cavities = (_Cavity.of(axis, stack, layer) for layer in range(len(stack.layers)))
         return cls(
             span_of(stack.footprint, axis),
             frozenset(ends_of(solid, axis)),
             frozenset(ends_of(patches, axis)),
             tuple(span_of(s.extent, axis) for s in sources),
             tuple(p[axis] for p in points),
-            frozenset(tuple(sorted(set(ends_of(channels.outlines, axis)))) for channels in flows),
+            frozenset(cavity for cavity in cavities if cavity is not None),
             frozenset(least(gap for i in range(len(stack.layers)) for gap in gaps_of(stack, i, axis).items()).items()),
         )
 
@@ -76,8 +115,8 @@ class _Axis:
             kept += [e for e in apart(soft, MERGE * target) if _is_clear(e, kept, MERGE * target)]
         kept.sort()
         spacing = Spacing.towards(wanted, self.core, target, mesh.growth).with_gaps(dict(self.gaps))
-        fewest = max(2, mesh.per_source // 2)
-        return np.concatenate([*(self._between(a, b, spacing, fewest)[:-1] for a, b in zip(kept[:-1], kept[1:])), [high]])
+        most = max(2, mesh.per_source // 2)
+        return np.concatenate([*(self._between(a, b, spacing, most)[:-1] for a, b in zip(kept[:-1], kept[1:])), [high]])
 
     def _check_apart(self, edges: Sequence[float]) -> None:
         """Refuse edges closer than any process draws them; raises DeckError."""
@@ -97,37 +136,47 @@ class _Axis:
             wanted |= {end: min(size, wanted.get(end, np.inf)) for end in span}
         return wanted
 
-    def _between(self, a: float, b: float, spacing: Spacing, fewest: int) -> Floats:
+    def _between(self, a: float, b: float, spacing: Spacing, most: int) -> Floats:
         """Lines from a to b.
 
-        From wall to wall of a channel, or between two, lie half as many elements as in a source, two at least, closer to the
-        walls: heat turns a corner there within the thickness of the floor.
+        From wall to wall of a channel, or between two, lie at most half as many elements as in a source, two at least, closer
+        to the walls: heat turns a corner there within the thickness of the floor. Sources ask for more where they end.
         """
-        lines = spacing.lines(a, b, 1)
-        if a in self._walls and b in self._walls:
-            asked = self._across(a, b, fewest)
-            lines = asked if lines.size <= asked.size else lines
-        return lines
+        around = {found for cavity in self.cavities if (found := cavity.around(a, b)) is not None}
+        if not around:
+            return spacing.lines(a, b, 1)
+        sample = np.asarray(a + (b - a) * 0.5 * (1.0 - np.cos(np.linspace(0.0, np.pi, SHARED * most + 1))))
+        return self._shared(sample, around, spacing, most, is_whole=(a, b) in {ends[:2] for ends in around})
 
-    @cached_property
-    def _walls(self) -> frozenset[float]:
-        return frozenset(wall for walls in self.cavities for wall in walls)
-
-    def _across(self, a: float, b: float, fewest: int) -> Floats:
-        """Lines between two walls: as close as any layer with channels has them there.
+    def _shared(
+        self, sample: Floats, around: Iterable[tuple[float, float, float]], spacing: Spacing, most: int, *, is_whole: bool
+    ) -> Floats:
+        """Lines between two walls: as close as any layer with channels, or the sources, have them there.
 
         Where cavities of other pitches cut a channel or wall, its elements are shared out over the pieces.
+
+        Parameters
+        ----------
+        sample : ndarray
+            Places from wall to wall that closeness is read between. [m]
+        around : iterable of (float, float, float)
+            Ends of the channels and walls that lie there, and their floors. [m]
+        spacing : Spacing
+            That of the sources.
+        most : int
+            Elements across a channel or wall.
+        is_whole : bool
+            Whether it is one, whose middle stays a node then.
         """
-        around = {(p, q) for walls in self.cavities for p, q in zip(walls[:-1], walls[1:]) if p <= a and b <= q}
-        even = 0.5 * (1.0 - np.cos(np.linspace(0.0, np.pi, max(fewest, SHARED if len(around - {(a, b)}) else 0) + 1)))
-        sample = np.asarray(a + (b - a) * even)
-        if around <= {(a, b)}:
-            return sample
-        angles = np.array([np.arccos(np.clip(1.0 - 2.0 * (sample - p) / (q - p), -1.0, 1.0)) for p, q in around])
-        upto = np.concatenate([[0.0], np.cumsum(np.diff(angles, axis=1).max(axis=0))]) * fewest / np.pi
+        asked = [np.diff(sample) / spacing.at(0.5 * (sample[1:] + sample[:-1]))]
+        for low, high, floor in around:
+            angle = np.arccos(np.clip(1.0 - 2.0 * (sample - low) / (high - low), -1.0, 1.0))
+            asked.append(np.diff(angle) * _elements(high - low, floor, most) / np.pi)
+        upto = np.concatenate([[0.0], np.cumsum(np.max(asked, axis=0))])
         n = max(1, int(np.ceil(upto[-1] - 1e-6)))
+        n += n % 2 if is_whole and n > 2 else 0
         lines = np.interp(np.linspace(0.0, upto[-1], n + 1), upto, sample)
-        lines[0], lines[-1] = a, b
+        lines[0], lines[-1] = sample[0], sample[-1]
         return lines
 
 

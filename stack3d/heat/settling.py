@@ -162,7 +162,8 @@ def _fixed_point(
         powers["write"] = np.array(np.broadcast_to(write_power, (len(computer.tiles),)), dtype=float)
         powers["leakage"] = leakage_power(chip, periphery) * awake * leaking
         guess = near if before is None else before.solution.field.values
-        solution = backend.solve(heat_sources(chip, powers, rate), guess=guess)
+        is_rough = guess is None and limits.iterations > 1 and not limits.is_once  # another pass follows
+        solution = (backend.roughly() if is_rough else backend).solve(heat_sources(chip, powers, rate), guess=guess)
         new = tile_field(chip, solution, subgrid)
         warmed = periphery_means(chip, solution)
         change = float(np.abs(new - field).max())
@@ -172,7 +173,7 @@ def _fixed_point(
                 text = f"the chip is too hot before any leakage grows: {explained(chip, new, heat)}; {FIELD_IS_GIVEN}"
                 raise SolverError(text)
             runs_away(lambda: runaway.check(periphery, warmed), new, heat)
-        return Pass(heat, change, _HeatTrial(new, warmed, heat, iteration + 1))
+        return Pass(heat, np.inf if is_rough else change, _HeatTrial(new, warmed, heat, iteration + 1))
 
     def runs_away(look: Callable[[], None], field: Floats, heat: Heat | None) -> None:
         try:

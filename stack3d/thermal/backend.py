@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from stack3d.layout import Floats, HeatSource
 from stack3d.thermal.cooling.channels import ChannelRun
@@ -60,6 +60,9 @@ class ThermalBackend(Protocol):
 
     def unchecked(self) -> ThermalBackend:
         """The same for temperatures alone, where heat through faces and the residual cost much: they may be NaN."""
+
+    def roughly(self) -> Self:
+        """The same for temperatures that are thrown away, to about four digits where fewer of them cost less."""
 
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """A solver of the solid with its present films and every conductivity held at the mean of its layer. [K]"""

@@ -18,6 +18,15 @@ def geometry(*layers: dict[str, object], **more: object) -> GeometryDeck:
     return GeometryDeck.model_validate({"footprint": ["10 mm", "8 mm"], "layers": spelled, **more})
 
 
+WATER = {"coolant": {"heat_capacity": "4.17e6 J/m^3/K"}, "flow_rate": "40 ml/min", "inlet_temperature": "300 K"}
+
+
+def channels(count: int, width: float, wall: float) -> dict[str, object]:
+    """Along y, with half walls at the edges. [um]"""
+    sizes = {"width": f"{width} um", "wall_width": f"{wall} um", "edge_wall_width": f"{0.5 * wall} um"}
+    return {"direction": "y", "count": count, "wall_film_coefficient": "3e4 W/m^2/K", **sizes, **WATER}
+
+
 def test_tiers_repeat_and_z_adds_up() -> None:
     case = decks.load("quickstart", [("geometry.tiers.repeat", 3)])
     stack = build_stack(case.scenario.geometry)
@@ -81,11 +90,11 @@ def test_cavities_of_several_pitches_share_their_elements() -> None:
     """Each channel and wall has as many elements as alone, of about the same sizes, not as many again in each of its pieces."""
     water = {"coolant": {"heat_capacity": "4.17e6 J/m^3/K"}, "flow_rate": "40 ml/min", "inlet_temperature": "300 K"}
     pitches = {30: (100, 100, 50), 23: (150, 110, 65)}  # count: width, wall and edge wall, in micrometres; 6 mm in all
-    layers, walls = [{"name": "floor"}], {}
+    layers, walls = [{"name": "floor", "thickness": "10 um"}], {}
     for count, (width, wall, edge) in pitches.items():
         sizes = {"width": f"{width} um", "wall_width": f"{wall} um", "edge_wall_width": f"{edge} um"}
         channels = {"direction": "y", "count": count, "wall_film_coefficient": "3e4 W/m^2/K", **sizes, **water}
-        layers += [{"name": f"of_{count}", "channels": channels}, {"name": f"over_{count}"}]
+        layers += [{"name": f"of_{count}", "channels": channels}, {"name": f"over_{count}", "thickness": "10 um"}]
         starts = edge + (width + wall) * np.arange(count)
         walls[count] = 1e-6 * np.sort(np.concatenate([starts, starts + width]))
 
@@ -102,6 +111,38 @@ def test_cavities_of_several_pitches_share_their_elements() -> None:
         inner = slice(at[0], at[-1])
         allowed = np.diff(own)[np.searchsorted(own, 0.5 * (both[1:] + both[:-1])[inner]) - 1]
         assert (np.diff(both)[inner] <= 1.5 * allowed).all()  # sizes grow by up to so much from one element to the next
+
+
+@pytest.mark.parametrize(
+    ("floor", "per_source", "elements"),
+    [("100 um", 24, 6), ("25 um", 24, 10), ("12.5 um", 24, 12), ("1 um", 24, 12), ("100 um", 8, 4), ("100 um", 4, 2)],
+)
+def test_elements_across_channels_follow_the_floor(floor: str, per_source: int, elements: int) -> None:
+    """Half as many as in a source beside a floor that is thin, half of these where heat turns within half the width."""
+    layers = [{"name": "a"}, {"name": "b", "channels": channels(20, 100, 100)}, {"name": "c", "thickness": floor}]
+    stack = build_stack(geometry(*layers, footprint=["4 mm", "4 mm"]))
+    lines = build_grid(stack, [], MeshDeck(lateral=16, per_source=per_source)).x
+    edges = 50e-6 + 100e-6 * np.arange(40)
+    at = np.searchsorted(lines, edges - 1e-12)
+    np.testing.assert_allclose(lines[at], edges, rtol=0, atol=1e-12)
+    assert (np.diff(at)[1:-1] == elements).all()  # the walls at the edges are narrow gaps beside those
+    middle = lines[at[1:-2] + elements // 2]
+    np.testing.assert_allclose(middle, 0.5 * (edges[2:-1] + edges[1:-2]), rtol=0, atol=1e-9)
+
+
+def test_sources_that_end_over_channels_leave_walls_their_elements() -> None:
+    """A channel that the end of a source cuts has the elements of both, where each asks for them."""
+    layers = [{"name": "a"}, {"name": "b", "channels": channels(4, 900, 100)}, {"name": "c"}]
+    source = HeatSource("s", "c", Rectangle(0.0003, 0.0036, 0.001, 0.002), 1.0)
+    mesh = MeshDeck(lateral=16, per_source=24, refinement=16)
+    both, walled, heated = (
+        build_grid(build_stack(geometry(*stack, footprint=["4 mm", "4 mm"])), sources, mesh).x
+        for stack, sources in ((layers, [source]), (layers, []), (layers[::2], [source]))
+    )
+    ends = 0.5 * (both[1:] + both[:-1])
+    for alone in (walled, heated):
+        asked = np.diff(alone)[np.searchsorted(alone, ends) - 1]
+        assert (np.diff(both) <= 1.3 * asked).all()
 
 
 def test_crowded_edges_do_not_make_slivers() -> None:

@@ -236,6 +236,7 @@ def test_epochs_beside_coolant_begin_at_the_first_heat(tmp_path: Path, monkeypat
         return solution
 
     monkeypatch.setattr(CoolantBackend, "solve", counted)
+    monkeypatch.setattr(CoolantBackend, "roughly", lambda self: self)  # whose first pass has few steps
     wet = {"geometry": "bulk_rram_channels", "geometry.tiers.repeat": 1, "cooling": {"ambient": "25 degC"}}
     few = {"solver.mesh": COARSE, "workload.test_samples": 50, "lifetime.epochs": 2}
     loaded = decks.load("quickstart", [*wet.items(), *QUICK.items(), *few.items()])
@@ -247,6 +248,32 @@ def test_epochs_beside_coolant_begin_at_the_first_heat(tmp_path: Path, monkeypat
     again = run_case(loaded.scenario, Silent(), resume=tmp_path / "c.npz", key="k")
     for name, value in whole.values.items():
         np.testing.assert_array_equal(value, again.values[name], err_msg=name)
+
+
+def test_a_pass_that_is_thrown_away_is_rough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pass of heat and leakage takes fewer steps; what is kept is as exact as asked, and the same."""
+    found: list[tuple[int, float]] = []
+    solve = CoolantBackend.solve
+
+    def seen(self: CoolantBackend, *args: Any, **more: Any) -> ThermalSolution:
+        solution = solve(self, *args, **more)
+        found.append((solution.statistics["iterations"], solution.statistics["residual"]))
+        return solution
+
+    monkeypatch.setattr(CoolantBackend, "solve", seen)
+    wet = {"geometry": "bulk_rram_channels", "geometry.tiers.repeat": 1, "cooling": {"ambient": "25 degC"}}
+    few = {"solver.mesh": COARSE, "workload.test_samples": 50, "lifetime.epochs": 1}
+    scenario = decks.load("quickstart", [*wet.items(), *QUICK.items(), *few.items()]).scenario
+    rough = run_case(scenario, Silent(), until="thermal").values
+    assert found[0][1] > 1e-8 and all(residual < 2e-9 for _, residual in found[1:3]), found
+    first = found[0][0]
+    found.clear()
+    monkeypatch.setattr(CoolantBackend, "roughly", lambda self: self)
+    whole = run_case(scenario, Silent(), until="thermal").values
+    assert first < 0.8 * found[0][0]
+    np.testing.assert_allclose(
+        rough["thermal/layer_temperature_max"], whole["thermal/layer_temperature_max"], rtol=0, atol=1e-6
+    )
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,10 @@ class CompactSolver:
         """Itself: checks cost little here."""
         return self
 
+    def roughly(self) -> CompactSolver:
+        """Itself."""
+        return self
+
     def held_at(self, means: Mapping[str, float]) -> CompactSolver:
         """Itself where nothing follows the temperature."""
         if self.solid.is_linear and self.solid.cells.stores_linearly:

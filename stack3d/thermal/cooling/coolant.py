@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -70,6 +71,14 @@ class CoolantBackend:
     def unchecked(self) -> CoolantBackend:
         """Itself: checks cost little here."""
         return self
+
+    def roughly(self) -> CoolantBackend:
+        """Coolant and solid to few digits where they are one system, else itself."""
+        if self.whole is None:
+            return self
+        other = copy(self)
+        other.whole = self.whole.roughly()
+        return other
 
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """Of the solid alone."""

@@ -62,6 +62,10 @@ class SettledBackend:
         """Itself: checks cost little here."""
         return self
 
+    def roughly(self) -> SettledBackend:
+        """Itself."""
+        return self
+
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """Of the solid alone."""
         return self.backend.held_at(means)

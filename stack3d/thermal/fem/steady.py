@@ -81,6 +81,10 @@ class FemSolver:
         """Itself: checks cost little here."""
         return self
 
+    def roughly(self) -> FemSolver:
+        """Itself."""
+        return self
+
     def held_at(self, means: Mapping[str, float]) -> SolidBackend:
         """A solver with every conductivity held at the mean of its layer. [K]"""
         return self.conduction.at.held_at(means, self.method.tolerance)

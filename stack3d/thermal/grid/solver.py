@@ -35,6 +35,8 @@ from stack3d.thermal.time.system import PowerCourse, TransientSystem
 
 CLOSED = 1e-9
 """Share of the heat that a balance beside coolant may be off by; the solver's residual alone allows more."""
+ROUGH = 1e-5
+"""Relative residual of temperatures that are thrown away; what follows begins there, and leakage moves them by more."""
 InverseKind = Literal["auto", "diagonalisation", "multigrid"]
 
 
@@ -153,6 +155,10 @@ class TensorSolver:
         other = copy.copy(self)
         other.checks = False
         return other
+
+    def roughly(self) -> TensorSolver:
+        """Content with few digits of temperatures that are thrown away."""
+        return self.with_tolerance(ROUGH)
 
     def with_coolant(self, runs: Sequence[ChannelRun]) -> TensorSolver:
         """The same solver with the coolant of channels in its equations."""
