@@ -160,11 +160,11 @@ def test_resistances_are_read_as_conductances_and_usual_titles_are_understood(tm
     read = read_table(table)
     np.testing.assert_allclose(read.columns["conductance"], 4e-5)
     np.testing.assert_allclose(read.columns["level"], 5e-5)
-    table.write_text("T (C),device,t (h),R (kOhm)\n150,a,1,25\n")
+    table.write_text("T (C),chip,t (h),R (kOhm),R0 (kOhm)\n150,a,1,25,20\n")
     with pytest.raises(DeckError) as found:
         read_table(table)
     text = str(found.value)
-    for meant in ("'temperature [degC]'", "'cell'", "'time [s]'", "'resistance [kohm]'"):
+    for meant in ("'temperature [degC]'", "'cell'", "'time [h]'", "'resistance [kohm]'", "'level [kohm]'"):
         assert f"write it as {meant}" in text
 
 

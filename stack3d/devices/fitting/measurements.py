@@ -52,7 +52,14 @@ DIMENSIONS = {
 `resistance`, and a conductance in ohms, is read as 1/R.
 """
 POSITIVE = ("level", "target", "conductance", "mean", "temperature", "cycles", "cells", "power", "rise")
-USUAL = {"t": "temperature", "temp": "temperature", "device": "cell", "sample": "cell", "r": "resistance", "g": "conductance"}
+USUAL = {
+    **dict.fromkeys(("device", "sample", "chip", "die"), "cell"),
+    **dict.fromkeys(("r0", "g0", "initial", "start"), "level"),
+    "t": "temperature",
+    "temp": "temperature",
+    "r": "resistance",
+    "g": "conductance",
+}
 """What others call a column: the one that is meant."""
 TIMES = ("s", "sec", "min", "h", "hr", "hours", "days")
 SIGNED = ("change", "low", "high")
@@ -198,9 +205,9 @@ def _unknown(name: str) -> str:
     if bare.strip() == "t" and unit.strip(" )") in TIMES:
         meant = "time"
     if meant in known and (bracket or meant != name):
-        example = _example("conductance" if meant == "resistance" else meant)
-        unit = f" [{'kohm' if meant == 'resistance' else example}]" if example else ""
-        return f"unknown column {name!r}: write it as '{meant}{unit}'"
+        example = "kohm" if meant == "resistance" or "ohm" in unit else _example(meant)
+        example = unit.strip(" )") if meant == "time" and unit.strip(" )") in ("h", "min", "s") else example
+        return f"unknown column {name!r}: write it as '{meant}{f' [{example}]' if example else ''}'"
     return f"unknown column {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
 
 
