@@ -13,7 +13,7 @@ import numpy as np
 from stack3d.errors import DeckError, Problem
 from stack3d.geometry.edges import ROUNDING, apart
 from stack3d.geometry.heights import NOTHING, Heeded, element_heights
-from stack3d.geometry.spacing import Spacing, ends_of, gaps_of, least, span_of
+from stack3d.geometry.spacing import Spacing, ends_of, few_enough, gaps_of, least, span_of
 from stack3d.grids import Grid
 from stack3d.layout import Floats, HeatSource, Rectangle, Stack
 from stack3d.schema.numerics import MeshDeck
@@ -173,7 +173,7 @@ class _Axis:
             angle = np.arccos(np.clip(1.0 - 2.0 * (sample - low) / (high - low), -1.0, 1.0))
             asked.append(np.diff(angle) * _elements(high - low, floor, most) / np.pi)
         upto = np.concatenate([[0.0], np.cumsum(np.max(asked, axis=0))])
-        n = max(1, int(np.ceil(upto[-1] - 1e-6)))
+        n = few_enough(max(1, int(np.ceil(upto[-1] - 1e-6))), float(sample[0]), float(sample[-1]))
         n += n % 2 if is_whole and n > 2 else 0
         lines = np.interp(np.linspace(0.0, upto[-1], n + 1), upto, sample)
         lines[0], lines[-1] = sample[0], sample[-1]

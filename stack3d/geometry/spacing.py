@@ -87,13 +87,18 @@ class Spacing:
         sample = self._sampled(a, b)
         density = 1.0 / self.at(0.5 * (sample[1:] + sample[:-1]))
         elements = np.concatenate([[0.0], np.cumsum(density * np.diff(sample))])
-        n = max(fewest, int(np.ceil(elements[-1] - 1e-9)))
-        if n > MOST_ELEMENTS:
-            message = f"{n} elements from {a:.4g} to {b:.4g} m, at most {MOST_ELEMENTS}: is a size in the right unit?"
-            raise DeckError(Problem("geometry", message))
+        n = few_enough(max(fewest, int(np.ceil(elements[-1] - 1e-9))), a, b)
         lines = np.interp(np.linspace(0.0, elements[-1], n + 1), elements, sample)
         lines[0], lines[-1] = a, b
         return lines
+
+
+def few_enough(n: int, a: float, b: float) -> int:
+    """A number of elements from a to b [m] that is not too many; raises DeckError."""
+    if n > MOST_ELEMENTS:
+        message = f"{n} elements from {a:.4g} to {b:.4g} m, at most {MOST_ELEMENTS}: is a size in the right unit?"
+        raise DeckError(Problem("geometry", message))
+    return n
 
 
 def span_of(extent: Rectangle, axis: int) -> tuple[float, float]:

@@ -145,6 +145,14 @@ def test_sources_that_end_over_channels_leave_walls_their_elements() -> None:
         assert (np.diff(both) <= 1.3 * asked).all()
 
 
+def test_too_many_elements_across_a_channel_are_refused() -> None:
+    layers = [{"name": "a"}, {"name": "b", "channels": channels(4, 900, 100)}, {"name": "c"}]
+    stack = build_stack(geometry(*layers, footprint=["4 mm", "4 mm"]))
+    source = HeatSource("s", "c", Rectangle(0.0003, 0.0036, 0.001, 0.002), 1.0)
+    with pytest.raises(DeckError, match="elements from .* is a size in the right unit"):
+        build_grid(stack, [source], MeshDeck(lateral=2048, refinement=64, growth=1e-6))
+
+
 def test_crowded_edges_do_not_make_slivers() -> None:
     stack = build_stack(geometry({"name": "a"}))
     sources = [HeatSource(f"s{i}", "a", Rectangle(0.001 + i * 1e-9, 0.002, 0.001, 0.002), 1.0) for i in range(5)]
