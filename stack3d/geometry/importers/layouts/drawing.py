@@ -137,7 +137,7 @@ class DrawnLayout:
                 raise mistake(place, "layer", f"{self.path.name} draws no layer {few(name)}; there are {there}")
 
     def shares(self, names: Sequence[str], counts: tuple[int, int]) -> Floats:
-        """Share of each of so many cells along x and y of the die that layers cover, shape (ny, nx)."""
+        """Share of each of so many cells along x and y of the die that layers cover, shape (ny, nx); raises DeckError."""
         drawn = self._db.Region()
         for index in self._indices(names):
             drawn.insert(self._top.begin_shapes_rec(index))
@@ -146,7 +146,11 @@ class DrawnLayout:
         if finer > 1:
             drawn.transform(self._db.ICplxTrans(float(finer)))
         steps = [-(-side // n) for side, n in zip(sides, counts)]
-        covered = self._merged(drawn).rasterize(self._db.Point(left, bottom), self._db.Vector(*steps), *counts)
+        try:
+            covered = self._merged(drawn).rasterize(self._db.Point(left, bottom), self._db.Vector(*steps), *counts)
+        except RuntimeError:
+            said = f"draws shapes that KLayout cannot merge on layer {', '.join(map(few, names))}"
+            raise mistake(place_of(self.path), "", said) from None
         lengths = [np.clip(side - step * np.arange(n), 0, step) for side, step, n in zip(sides, steps, counts)]
         shares: Floats = np.array(covered, dtype=float) / np.maximum(np.multiply.outer(lengths[1], lengths[0]), 1.0)
         return np.clip(shares, 0.0, 1.0)
