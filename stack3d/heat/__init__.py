@@ -20,7 +20,7 @@ from stack3d.heat.meshing import AnyKind, Bricks, kind_of, meshed
 from stack3d.heat.meshing.judged_steps import gains_of_errors, step_errors
 from stack3d.heat.meshing.judging import HOW, OF_LAYERS, Answers, Judged, compared, hottest, means_in
 from stack3d.heat.meshing.one_by_one import with_homogenised
-from stack3d.heat.outputs import HeatOutput, means_of, temperatures, thermal_values
+from stack3d.heat.outputs import HeatOutput, compared_values, means_of, temperatures, thermal_values
 from stack3d.heat.settling import settle, settle_again
 from stack3d.heat.solvers import Backends, make_backend
 from stack3d.heat.too_hot import Runaway, in_epoch, located, without_field
@@ -47,6 +47,7 @@ __all__ = [
     "channel_runs",
     "check_limits",
     "compared",
+    "compared_values",
     "energy_per_inference",
     "film_laws",
     "grouped",

@@ -41,8 +41,13 @@ def thermal_values(chip: Chip, solution: ThermalSolution, *, outside: bool = Tru
     return record
 
 
+def compared_values(chip: Chip, solution: ThermalSolution) -> Record:
+    """What answers on two meshes differ in: `temperatures`, and those of other packages, which may look at all the rest."""
+    return thermal_values(chip, solution) if registered(HeatOutput) else temperatures(chip, solution)  # type: ignore[type-abstract]
+
+
 def temperatures(chip: Chip, solution: ThermalSolution) -> Record:
-    """The temperatures of `thermal_values` alone, and how maxima lie between nodes: what answers on two meshes differ in."""
+    """The temperatures of `thermal_values` alone, and how maxima lie between nodes."""
     record = Record()
     _put_layers(chip, solution, record)
     _put_channels(chip, solution, record)
@@ -119,7 +124,7 @@ def _put_probes_and_maps(chip: Chip, solution: ThermalSolution, record: Record) 
         record.put("thermal/map_temperature", [field.map(n, nx, ny) for n in maps.layers])
         record.along("edge", EDGES)
         record.put("thermal/map_extent", [astuple(chip.stack.layer(n).extent) for n in maps.layers])
-    if maps and maps.sources:
+    if maps and maps.sources and chip.sources:
         _put_blocks(chip, solution, record)
 
 

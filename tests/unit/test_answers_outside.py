@@ -34,6 +34,7 @@ from stack3d.life.chips import Passive, policies
 from stack3d.life.epoch_record import LifeOutput
 from stack3d.progress import Silent
 from stack3d.registry import Registry, told_failure
+from stack3d.schema import TransientDeck
 from stack3d.schema.cooling import CoolingLaw, FaceDeck, cooling_laws
 from stack3d.schema.device import DeviceDeck
 from stack3d.schema.material_laws import MaterialLaw, material_laws
@@ -364,6 +365,31 @@ def test_an_output_writes_to_nothing_that_it_looks_at(tmp_path: Path, quiet: Non
     found = run_case(case, Silent())
     assert found.record.notes and all(np.array_equal(found.values[name], before[name]) for name in before)
     assert any("output 'warm'" in text and "puts none of the variables" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("outputs_at", [None, ["1 ms"]], ids=["steady", "over time"])
+def test_a_temperature_with_an_error_of_its_own_is_judged_over_time_alone(
+    tmp_path: Path, quiet: None, outputs_at: list[str] | None
+) -> None:
+    """Of a steady state its own error stays; over time it is that of the mesh and the steps, as of every temperature."""
+    case = deck(tmp_path, {"film_coefficient": "1e4 W/m^2/K"})
+    if outputs_at is not None:
+        case = case.model_copy(update={"transient": TransientDeck.model_validate({"until": "1 ms", "outputs": outputs_at})})
+
+    @outputs.register("balls")
+    class Balls(HeatOutput):
+        fields = (
+            Variable("thermal", "ball_temperature", ("time",) * bool(outputs_at), "K", "of the hottest ball"),
+            Variable("thermal", "ball_temperature_error", ("time",) * bool(outputs_at), "K", "its error"),
+        )
+
+        def of_heat(self, chip: Any, solution: Any, record: Any) -> None:
+            record.put("thermal/ball_temperature", float(solution.field.values.max()))
+            record.put("thermal/ball_temperature_error", 7.0)
+
+    found = run_case(case, Silent()).values
+    assert np.all(found["thermal/ball_temperature_error"] == 7.0) == (outputs_at is None)
+    assert np.all(np.isfinite(found["thermal/layer_temperature_max_error"]))
 
 
 def test_a_dimension_that_is_there_is_nobodys_own(tmp_path: Path, quiet: None) -> None:

@@ -46,6 +46,13 @@ ALIKE = tree_of((2, 1), [layer("die", 300, 120), layer("lid", 500, 390)], [sourc
 FLOW = {"count": 8, "width": "125 um", "wall_width": "125 um", "coolant": "water", "flow_rate": "6 ml/min"}
 CAVITY = layer("cavity", 100, 120, channels={**FLOW, "inlet_temperature": "300 K", "homogenised": True})
 
+BY_TABLE = {
+    "until": "2 ms",
+    "outputs": ["0.2 ms", "2 ms"],
+    "initial": "400 K",
+    "surroundings": {"times": ["0 s"], "films": {"sides": ["1e5 W/m^2/K"]}},
+}
+
 
 @pytest.mark.parametrize(
     ("more", "meshes"),
@@ -54,8 +61,9 @@ CAVITY = layer("cavity", 100, 120, channels={**FLOW, "inlet_temperature": "300 K
         ({"cooling": {**ALIKE["cooling"], **film(8e3, "sides")}}, 3),
         ({"power": {"sources": [source("s", "die", 2, (0, 1), (0, 1))]}}, 3),
         ({"geometry": {"footprint": ["2 mm", "1 mm"], "layers": [layer("die", 300, 120), CAVITY, layer("lid", 500, 390)]}}, 3),
+        ({"cooling": {"ambient": "300 K", **film(1)}, "transient": BY_TABLE}, 3),
     ],
-    ids=["alike", "sides", "box", "coolant"],
+    ids=["alike", "sides", "box", "coolant", "sides by a table"],
 )
 def test_narrower_elements_are_left_out_only_where_they_change_nothing(more: dict[str, Any], meshes: int) -> None:
     """Where heat flows through the height alone, every mesh has the temperatures of one as narrow as is wanted."""

@@ -70,7 +70,9 @@ def is_alike_across(chip: Chip, edges: tuple[Floats, Floats]) -> bool:
     """
     transient = chip.scenario.transient
     is_left_alike = transient is None or not isinstance(transient.initial, EarlierDeck)
-    flows_aside = not chip.scenario.cooling.sides.is_adiabatic or any(layer.channels for layer in chip.stack.layers)
+    table = None if transient is None else transient.surroundings
+    has_sides = not chip.scenario.cooling.sides.is_adiabatic or (table is not None and "sides" in table.films)
+    flows_aside = has_sides or any(layer.channels for layer in chip.stack.layers)
     return all(at.size == 2 for at in edges) and is_left_alike and not flows_aside and not isinstance(chip, ComputingChip)
 
 

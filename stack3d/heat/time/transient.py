@@ -12,7 +12,7 @@ import numpy as np
 from stack3d import record
 from stack3d.chip import Chip
 from stack3d.errors import DeckError, Problem
-from stack3d.heat import Heat, channel_runs, power_schedule, temperatures, thermal_values
+from stack3d.heat import Heat, channel_runs, compared_values, power_schedule, thermal_values
 from stack3d.heat.time.beginning import start_of
 from stack3d.heat.time.peaks import SAME, HighestSeen, see_period
 from stack3d.heat.time.spells import MarchAt, Spell, Spells
@@ -150,7 +150,7 @@ def over_time(
         return ThermalSolution(field, heat_in, left, boundary.heat, dict(counts), outlets), cooled
 
     rows: list[Record] = []
-    read = thermal_values if steps.given is None else temperatures
+    read = thermal_values if steps.given is None else compared_values
     for now in times:
         result = counted(state_at(float(now)))
         solution, _ = solution_of(result.state, result.field, float(now))

@@ -11,7 +11,7 @@ import numpy as np
 
 from stack3d.chip import Chip, ComputingChip
 from stack3d.errors import ValidityWarning
-from stack3d.fields import FIELDS, is_temperature
+from stack3d.fields import FIELDS, is_outside, is_temperature
 from stack3d.heat import (
     HOW,
     Answers,
@@ -233,7 +233,7 @@ def of_mesh(
     sources : sequence of HeatSource, optional
         Those of the solution; absent = the explicit ones.
     values : mapping, optional
-        `thermal_values` of the solution; absent = read anew.
+        `thermal_values` of the solution; absent = read anew. Those of other packages are not judged.
     """
 
     def solve(other: Chip, body: AnyKind, away: int) -> Answers:
@@ -246,6 +246,7 @@ def of_mesh(
 
     is_direct = not any(solution.statistics.get(name) for name in ITERATED)  # such a solve needs nothing to begin with
     known = thermal_values(chip, solution, outside=False) if values is None else values
+    known = {name: value for name, value in known.items() if not is_outside(name)}
     values = with_tiles(chip, solution, known)
     own = with_peaks(chip, values)
     found = kind_of(chip.scenario).judged(chip, own, solve)
