@@ -28,7 +28,7 @@ from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
 from stack3d.heat import Heat, Limits, heat_sources
-from stack3d.heat.limits import check_limits, warn_of_limits
+from stack3d.heat.limits import check_limits, warn_of_limits, within_limits
 from stack3d.heat.meshing import AnyKind, check_mesh, meshed
 from stack3d.heat.outputs import HeatOutput, thermal_values
 from stack3d.heat.placing import placed_chip
@@ -371,7 +371,9 @@ def _run(
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
     in_phases, phases = drawn_in_phases(chip, record, heated), phases_alone(chip, found.phases, heated)
-    warn_of_limits(chip, found.problem, found.solution, heated, highest(record), in_phases, phases)
+    most = highest(record)
+    warn_of_limits(chip, found.problem, found.solution, heated, most, in_phases, phases)
+    lines = (*within_limits(chip, record["thermal/layer_temperature_max"] if most is None else most), *lines)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},

@@ -62,6 +62,10 @@ def fit(
             typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
         for remark in one.remarks:
             typer.echo(f"  {remark}")
+    if start is None:
+        fitted = ", ".join(dict.fromkeys(one.mechanism for one in found))
+        typer.echo(f"The deck knows {fitted} alone: cells are written and read without error but for that.")
+        typer.echo("--start DECK (`stack3d list devices`) keeps all other mechanisms of a deck.")
     typer.echo(f"{output}, {page or output.with_suffix('.html')}")
 
 

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from stack3d.chip import Chip
 from stack3d.errors import Problem, ValidityWarning, did_you_mean
 from stack3d.heat.loads import channel_runs, check_flows, exposed_area, surfaces_of
@@ -69,6 +71,28 @@ def warn_of_limits(
                 above, by = f"{peak - limit:.2f} K above its limit of {celsius(limit)}", in_phases[i] if in_phases else drawn
                 told = f"limits.{name}: layer {layer.name!r} reaches {celsius(peak)}{place}, {above} {by}"
                 _warn(f"{told}; {remedy(chip, limit, by)}")
+
+
+def within_limits(chip: Chip, maxima: Floats) -> tuple[str, ...]:
+    """Line of a summary: the layer that comes nearest to its limit; none without limits, nor beyond one, which is warned of.
+
+    Parameters
+    ----------
+    chip : Chip
+    maxima : ndarray, shape (..., layers)
+        Hottest that each layer gets. [K]
+    """
+    hottest = np.reshape(maxima, (-1, np.shape(maxima)[-1])).max(axis=0)
+    left = [
+        (limit - float(peak), layer.name, limit)
+        for name, limit in chip.scenario.limits.items()
+        for layer, peak in zip(chip.stack.named, hottest)
+        if name in (layer.role, layer.name)
+    ]
+    if not left or min(left)[0] < 0.0:
+        return ()
+    kelvin, name, limit = min(left)
+    return (f"within limits      {kelvin:.2f} K are left in {name} up to its {celsius(limit)}, the least of all limits",)
 
 
 def _warn_of_faces(alone: PhaseAlone) -> None:

@@ -84,6 +84,12 @@ def test_a_policy_that_nobody_registered_is_refused(outside: None) -> None:
         check(chosen.scenario)
 
 
+def test_a_policy_that_has_a_key_of_its_own_is_refused_elsewhere() -> None:
+    chosen = decks.load("quickstart", [*QUICK, ("lifetime.policies", {"refresh": {"period": "30 day"}})])
+    with pytest.raises(DeckError, match=r"lifetime\.policies\.refresh: is a key of lifetime itself: lifetime: \{refresh: …\}"):
+        check(chosen.scenario)
+
+
 def test_a_name_is_registered_once() -> None:
     registry: Registry[int] = Registry("thing")
     registry.register("one")(1)

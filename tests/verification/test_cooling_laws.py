@@ -93,11 +93,19 @@ def test_a_thermoelectric_cooler_follows_its_line() -> None:
     assert 600 * surface + 1500 * (surface - 318.15) - 4e4 == pytest.approx(3e4, rel=1e-4)  # mean of the layer, not of its face
 
 
+def test_limits_that_are_kept_are_told_with_what_is_left() -> None:
+    outcome = run("immersion_two_phase", power="1 W", limits={"logic": "400 K", "die": "500 K"})
+    hottest = dict(zip(outcome.record.coordinates["layer"], outcome.values["thermal/layer_temperature_max"]))
+    told = next(line for line in outcome.summary if line.startswith("within limits"))
+    assert told.endswith(f"{400.0 - hottest['die']:.2f} K are left in die up to its 126.9 degC, the least of all limits")
+
+
 def test_limits_are_warned_of() -> None:
     outcome = run("immersion_two_phase", power="20 W", limits={"logic": "315 K", "die": "500 K"})
     assert any("20 W/cm2 leaves, its limit is 15 W/cm2" in text for text in outcome.warnings)
     assert any("limits.logic" in text and "above its limit" in text for text in outcome.warnings)
     assert not any("limits.die" in text for text in outcome.warnings)
+    assert not any(line.startswith("within limits") for line in outcome.summary)
     assert run("immersion_two_phase", power="10 W").warnings == ()
     with pytest.raises(DeckError, match="no role or layer 'dye'.*did you mean 'die'"):
         run("cold_plate", limits={"dye": "400 K"})

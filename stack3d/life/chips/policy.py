@@ -131,6 +131,11 @@ def chosen_policies(computer: Computer) -> tuple[Policy, ...]:
     found: dict[str, Any] = {name: getattr(lifetime, name, None) for name in policies}
     found |= lifetime.policies
     problems = [
+        Problem(f"lifetime.policies.{n}", f"is a key of lifetime itself: lifetime: {{{n}: …}}")
+        for n in lifetime.policies
+        if n in LifetimeDeck.model_fields
+    ]
+    problems += [
         Problem(f"lifetime.policies.{n}", f"no policy {n!r}; known: {', '.join(policies)}") for n in found if n not in policies
     ]
     if problems:
