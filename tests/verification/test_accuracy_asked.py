@@ -147,7 +147,7 @@ def test_the_maximum_over_a_channel_is_not_taken_for_one_that_swings() -> None:
 
 def test_a_maximum_on_the_ceiling_of_a_channel_has_the_neighbours_of_the_die_over_it() -> None:
     """Cavity and die share the hottest node, and what the peak is over it: 0 was told of the cavity."""
-    values = over_channels(["0.5 mm", "0.9 mm"], ["0.3 mm", "1.0 mm"])
+    values = over_channels(["0.5 mm", "1.0 mm"], ["0.3 mm", "1.0 mm"])
     maxima, between = values["thermal/layer_temperature_max"], values["thermal/layer_between_nodes"]
     assert maxima[1] == maxima[2] and between[1] == between[2] > 0.0
 
