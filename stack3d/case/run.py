@@ -23,7 +23,7 @@ from stack3d.case.second_fields import check_physics, solve_physics, steps_of
 from stack3d.case.size import check_size, solves_of
 from stack3d.case.spells_checked import check_surroundings
 from stack3d.case.summary import summarise
-from stack3d.case.temperatures import check_temperatures, drawn, drawn_in_phases, highest
+from stack3d.case.temperatures import check_temperatures, drawn, drawn_in_phases, highest, hottest_layers
 from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
@@ -371,9 +371,8 @@ def _run(
     if scenario.solver.accuracy is None:
         _warn_of_promise(chip, found)
     in_phases, phases = drawn_in_phases(chip, record, heated), phases_alone(chip, found.phases, heated)
-    most = highest(record)
-    warn_of_limits(chip, found.problem, found.solution, heated, most, in_phases, phases)
-    lines = (*within_limits(chip, record["thermal/layer_temperature_max"] if most is None else most), *lines)
+    warn_of_limits(chip, found.problem, found.solution, heated, highest(record), in_phases, phases)
+    lines = (*within_limits(chip, hottest_layers(record)), *lines)
     built = {name: count - before[name] for name, count in backends.counts.items()}
     statistics = {
         "thermal": {**found.solution.statistics, "unknowns": found.unknowns},

@@ -86,8 +86,7 @@ def check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: b
         coldest = str(layers[int(np.argmin(means.reshape(-1, means.shape[-1]).min(axis=0)))])
         text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
         raise SolverError(f"{text} {heated}: is a power negative, or in the wrong unit?")
-    most = highest(record)
-    maxima = record["thermal/layer_temperature_max"] if most is None else most
+    maxima = hottest_layers(record)
     where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} {heated}"
     if peak > NOTHING_SOLID:
         text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit?"
@@ -98,6 +97,12 @@ def check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: b
     elif peak > HOTTEST:
         text = f"peak temperature {where}: material and device data are made for less than {celsius(HOTTEST)}"
         warnings.warn(ValidityWarning(f"{text}; {remedy(chip, HOTTEST, heated)}"), stacklevel=2)
+
+
+def hottest_layers(record: Record) -> Any:
+    """`highest`, or of a steady state what each layer has. [K]"""
+    most = highest(record)
+    return record["thermal/layer_temperature_max"] if most is None else most
 
 
 def highest(record: Record) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from stack3d.cli.arguments import app, free, parsed
 from stack3d.errors import EXIT_OTHER, DeckError
+
+if TYPE_CHECKING:
+    from stack3d.devices.fitting import Fit
 
 
 @app.command()
@@ -55,6 +58,14 @@ def fit(
     build_device(fitting.parsed(yamlfile.parse_text(text, str(output))))
     results.write_text(output, text)
     results.write_text(page or output.with_suffix(".html"), fit_page(found))
+    _tell(found)
+    if start is None:
+        _tell_alone(one.mechanism for one in found)
+    typer.echo(f"{output}, {page or output.with_suffix('.html')}")
+
+
+def _tell(found: Sequence[Fit]) -> None:
+    """Say what was found of every law."""
     for one in found:
         typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion {one.criterion:.1f}")
         for f, value in zip((*one.parameters.free, *one.noise), one.best):
@@ -62,11 +73,13 @@ def fit(
             typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
         for remark in one.remarks:
             typer.echo(f"  {remark}")
-    if start is None:
-        fitted = ", ".join(dict.fromkeys(one.mechanism for one in found))
-        typer.echo(f"The deck knows {fitted} alone: cells are written and read without error but for that.")
-        typer.echo("--start DECK (`stack3d list devices`) keeps all other mechanisms of a deck.")
-    typer.echo(f"{output}, {page or output.with_suffix('.html')}")
+
+
+def _tell_alone(mechanisms: Iterable[str]) -> None:
+    """Say what a deck that was begun from nothing lacks."""
+    fitted = ", ".join(dict.fromkeys(mechanisms))
+    typer.echo(f"The deck knows {fitted} alone: cells are written and read without error but for that.")
+    typer.echo("--start DECK (`stack3d list devices`) keeps all other mechanisms of a deck.")
 
 
 def _offer(suited: Mapping[str, Sequence[str]]) -> NoReturn:
