@@ -146,6 +146,7 @@ def run_case(
     backends: Backends | None = None,
     resume: Path | None = None,
     key: str = "",
+    also: Sequence[float] = (),
 ) -> Outcome:
     """Run one case.
 
@@ -161,6 +162,8 @@ def run_case(
         Checkpoint file: written after every epoch, and read first when it carries the same `key`.
     key : str
         What the checkpoint belongs to, the content hash of the case.
+    also : sequence of float
+        Times within the life at which the chips are looked at beside the ends of its epochs. [s]
 
     Raises
     ------
@@ -171,7 +174,7 @@ def run_case(
     with warnings.catch_warnings(record=True) as caught, one_thread():
         warnings.simplefilter("always", ValidityWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        outcome = _run(scenario, observer, until, backends or Backends(), resume, key)
+        outcome = _run(scenario, observer, until, backends or Backends(), resume, key, also)
     texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
     lines = tuple(f"warning            {text}" for text in texts)
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
@@ -203,6 +206,7 @@ class _EachMesh:
     clock: Stopwatch
     resume: Path | None
     key: str
+    also: Sequence[float]
 
     def solved(self, chip: Chip, *, lives: bool) -> _Solved:
         """`_on_its_mesh`, with the errors of a compact model on top of its own where one has solved."""
@@ -224,7 +228,7 @@ class _EachMesh:
         computing = chip if isinstance(chip, ComputingChip) else None
         loop = None
         if computing is not None:
-            loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key)
+            loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key, self.also)
         if loop is not None and lives:
             record, solution = loop.run()
             with clock("heat"):
@@ -323,7 +327,13 @@ def _warn_of_promise(chip: Chip, found: _Solved) -> None:
 
 
 def _run(
-    scenario: Scenario, observer: Observer, until: str | None, backends: Backends, resume: Path | None, key: str
+    scenario: Scenario,
+    observer: Observer,
+    until: str | None,
+    backends: Backends,
+    resume: Path | None,
+    key: str,
+    also: Sequence[float],
 ) -> Outcome:
     clock = Stopwatch()
     before = backends.counts.copy()
@@ -340,7 +350,7 @@ def _run(
         warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
     for text in lost():
         warnings.warn(ValidityWarning(text), stacklevel=2)
-    case = _EachMesh(plan, until == "thermal", backends, observer, clock, resume, key)
+    case = _EachMesh(plan, until == "thermal", backends, observer, clock, resume, key, also)
     lines: tuple[str, ...] = ()
     follows = isinstance(chip, ComputingChip) and until is None and scenario.transient is None
     if (wanted := scenario.solver.accuracy) is None:

@@ -32,9 +32,9 @@ def train(
 
     limit_memory(memory)
     case = decks.load(scenario, parsed(overrides))
-    training.check_output(case, output)
     observer = observer_for(progress)
     with case.located():
+        training.check_output(case, output)
         course = training.train(case, output, observer, calibrate_only=calibrate_only)
     observer.finish()
     for line in course.lines():

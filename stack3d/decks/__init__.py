@@ -2,8 +2,8 @@
 
 from stack3d.decks.case import Case, load, resolve
 from stack3d.decks.finding import KINDS, available, find, scenario_path
-from stack3d.decks.mistakes import placed, translate
-from stack3d.decks.named_paths import SET, portable, read_tables
+from stack3d.decks.mistakes import SET, placed, translate
+from stack3d.decks.named_paths import portable, read_tables
 from stack3d.decks.resolver import Known, Override, overridden, parse_override, value_at
 from stack3d.decks.schemas import deck_schema
 

@@ -9,6 +9,9 @@ from stack3d import yamlfile
 from stack3d.errors import MOST_MISTAKES, Problem
 from stack3d.yamlfile import Mapping
 
+SET = "--set"
+"""Stands for a file in the places of what overrides set."""
+
 
 def dotted(path: Sequence[str | int]) -> str:
     """Key as it is written with dots and indices."""
@@ -45,11 +48,18 @@ def translate(error: Any, tree: Any, model: Any, at: tuple[str | int, ...] = ())
         full = (*at, *path)
         if isinstance(path[-1] if path else None, int) and not isinstance(_value(tree, full[:-1]), list):
             full = full[:-1]  # one number that stands for several
-        place = yamlfile.locate(tree, full) or (None, None)
+        place = _set_below(tree, full) or yamlfile.locate(tree, full) or (None, None)
         problems.append(Problem(dotted(full), message, *place))
     if n_left_out:
         problems.append(Problem("", f"and {n_left_out} more mistakes", *(getattr(tree, "here", None) or (None, None))))
     return list(dict.fromkeys(problems))
+
+
+def _set_below(tree: Any, path: Sequence[str | int]) -> yamlfile.FileLine | None:
+    """Where keys of a mapping come from of which some were set on the command line: they do not go with the others."""
+    node = _value(tree, path)
+    places = node.places.values() if isinstance(node, Mapping) else ()
+    return next((place for place in places if place[0] == SET), None)
 
 
 def _without_short(errors: Sequence[Any]) -> list[Any]:
@@ -87,8 +97,8 @@ def steps_of(key: str) -> list[str]:
 
 
 def placed(problem: Problem, tree: Mapping) -> Problem:
-    """Problem with the file and line of its key, unless it has them."""
-    if not problem.key:
+    """Problem with the file and line of its key, unless it has them, or its key is an option of the command line."""
+    if not problem.key or problem.key.startswith("-"):
         return problem
     place = yamlfile.locate(tree, tuple(index_of(p) for p in steps_of(problem.key))) or (None, None)
     return problem if problem.file else Problem(problem.key, problem.message, *place)

@@ -14,12 +14,10 @@ from stat import S_ISREG
 from typing import Any
 
 from stack3d import yamlfile
-from stack3d.decks.mistakes import dotted
+from stack3d.decks.mistakes import SET, dotted
 from stack3d.errors import DeckError, Problem, brief, repeated
 from stack3d.yamlfile import FileLine, Mapping
 
-SET = "--set"
-"""Stands for a file in the places of what overrides set."""
 _OF_STACK = (("layers",), ("below",), ("above",), ("tiers", "layers"))
 PART = ("geometry", "parts", "*")
 LAYER_LISTS = (*(("geometry", *of) for of in _OF_STACK), (*PART, "layers"), *((*PART, "deck", *of) for of in _OF_STACK))

@@ -12,8 +12,8 @@ from typing import Any
 from stack3d import floorplans, yamlfile
 from stack3d.decks import power_maps
 from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead
-from stack3d.decks.mistakes import index_of, steps_of
-from stack3d.decks.named_paths import LAYER_LISTS, PART, SET
+from stack3d.decks.mistakes import SET, index_of, steps_of
+from stack3d.decks.named_paths import LAYER_LISTS, PART
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
 from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
 

@@ -65,6 +65,8 @@ class Loop:
         Checkpoint file.
     key : str
         What it belongs to.
+    also : sequence of float
+        Times at which the chips are looked at beside the ends of epochs. [s]
     """
 
     def __init__(
@@ -76,9 +78,10 @@ class Loop:
         clock: Stopwatch,
         resume: Path | None = None,
         key: str = "",
+        also: Sequence[float] = (),
     ) -> None:
         self.chip, self.computer, self.backend, self.plan = chip, chip.computer, backend, plan
-        self.observer, self.clock, self.resume, self.key = observer, clock, resume, key
+        self.observer, self.clock, self.resume, self.key, self.also = observer, clock, resume, key, also
         self.lifetime = chip.computer.design.lifetime
         self.limits = limits_of(chip, plan)
         self.times: list[float] = []
@@ -169,7 +172,7 @@ class Loop:
         stored = checkpoint.load(self.resume, self.key, start) if self.resume is not None else None
         life = programmed(start, climate_of(self.first.field, swing), self.plan)
         if stored is None:
-            return life, epoch_times(self.lifetime).tolist(), self.first.field, swing
+            return life, epoch_times(self.lifetime, self.also).tolist(), self.first.field, swing
         if self.lifetime.coupling.enabled:  # the heat of the first epoch is found once more
             self.first, _, _ = self._epoch(life, 0, stored.times[0], self.first.field, swing)
         self.times, self.climates = list(stored.times), list(stored.climates)

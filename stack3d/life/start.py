@@ -20,15 +20,27 @@ from stack3d.record import Record
 from stack3d.schema import LifetimeDeck, celsius
 from stack3d.thermal import ThermalBackend
 
+SAME = 1e-6
+"""Share of a time within which two are one."""
 
-def epoch_times(lifetime: LifetimeDeck) -> NDArray[np.float64]:
-    """End of each epoch: one second, then `epochs` times at equal ratios; the one nearest to a year is a year. [s]"""
+
+def epoch_times(lifetime: LifetimeDeck, also: Sequence[float] = ()) -> NDArray[np.float64]:
+    """End of each epoch: one second, then `epochs` times at equal ratios; the one nearest to a year is a year. [s]
+
+    Parameters
+    ----------
+    lifetime : LifetimeDeck
+    also : sequence of float
+        Times that end an epoch too, where they lie within the life and no other ends there. [s]
+    """
     times = np.geomspace(lifetime.first, lifetime.until, lifetime.epochs) if lifetime.epochs > 1 else np.array([lifetime.until])
     if times[0] < YEAR < times[-1] and lifetime.epochs > 2:
         inner = 1 + int(np.argmin(np.abs(np.log(times[1:-1] / YEAR))))
         times[inner] = YEAR
     times[-1] = lifetime.until
-    return np.concatenate([[TODAY], times[times > TODAY]])
+    times = np.concatenate([[TODAY], times[times > TODAY]])
+    own = [t for t in sorted(set(also)) if TODAY < t < times[-1] and np.abs(times / t - 1.0).min() > SAME]
+    return np.sort(np.concatenate([times, own]))
 
 
 def fresh_life(chip: ComputingChip) -> Life:

@@ -23,15 +23,17 @@ from stack3d.progress import Observer
 from stack3d.schema import Scenario, TrainDeck
 from stack3d.storage import locked
 from stack3d.training.drawn_chips import TrainingChips
+from stack3d.training.lesson import Lesson, outputs_of
 from stack3d.training.preparation import Preparation, age_told, prepared
 from stack3d.training.scales import scaled
 from stack3d.training.standing import Standing
-from stack3d.training.trainer import Learnt, Lesson, Trainer
+from stack3d.training.trainer import Learnt, Trainer
 from stack3d.training.written import model_of, write_model, write_report
 from stack3d.workload import LabelledData, Network
 
 STUDIES = ("sweep", "optimise", "uncertain")
 """Blocks of a scenario that make many cases of it."""
+AS_IT_CAME = "chips are no better with other scales on the inputs that calibrate them: the network stays as it came"
 SCALED_ON = 256
 """Inputs that scales are found on, at most."""
 
@@ -117,7 +119,7 @@ def train(case: Case, output: Path, observer: Observer, *, calibrate_only: bool 
     DeckError
         A scenario without a network, data without inputs to train on, operators that cannot be trained.
     SolverError
-        A loss that is no number.
+        A loss, weights or outputs that are no numbers.
     """
     with locked(output.parent, file=output.name, work="training to the same file"):
         return _train(case, output, observer, prepared(case.scenario, calibrate_only=calibrate_only))
@@ -129,12 +131,12 @@ def _train(case: Case, output: Path, observer: Observer, start: Preparation) -> 
     observer.stage("prepare", **start.told())
     trainer = None
     if judges is not None:
-        whole = Lesson(inputs, start.share.labels, _said(computer.network, inputs))
+        whole = Lesson(inputs, start.share.labels, outputs_of(computer.network, inputs))
         chips = TrainingChips(chip, start.plan, np.zeros(0), deck.noise)
         parts = {"lesson": whole[np.flatnonzero(~judges)], "apart": whole[np.flatnonzero(judges)]}
         trainer = Trainer(computer.network, chips, deck, **parts, by_column=start.by_column, observer=observer)
     observer.stage("before", network=Path(computer.design.work.network.file).name)
-    outcome = run_case(scenario, observer)
+    outcome = run_case(scenario, observer, also=deck.ages)
     chips = TrainingChips(chip, start.plan, _field(chip, outcome, scenario), 1.0 if trainer is None else deck.noise)
     progress, checkpoint = None, output.with_name(f".{output.name}.training.npz")
     if trainer is None:
@@ -146,12 +148,14 @@ def _train(case: Case, output: Path, observer: Observer, start: Preparation) -> 
         digest = hashlib.sha256(f"{case.digest()} {deck!r} {__version__}".encode()).hexdigest()
         network, progress = trainer.trained(checkpoint, digest)
     source = Path(computer.design.work.network.file)
-    facts = _facts(case, progress)
+    is_other = network is not computer.network
+    facts = _facts(case, progress, is_other=is_other)
     write_model(model_of(network, source, computer.task.shape, facts), output)
     observer.stage("after", network=output.name)
-    after = run_case(_with_file(scenario, output), observer)
+    after = run_case(_with_file(scenario, output), observer, also=deck.ages)
     checkpoint.unlink(missing_ok=True)
-    course = Course(Standing.of(outcome), Standing.of(after), progress, output, tuple(start.sentences()))
+    about = (*start.sentences(), *(() if is_other else (AS_IT_CAME,)))
+    course = Course(Standing.of(outcome), Standing.of(after), progress, output, about)
     write_report(course.report(facts), output.with_suffix(".report.json"))
     return course
 
@@ -199,12 +203,6 @@ def _scaled(chips: TrainingChips, deck: TrainDeck, inputs: Any, by_column: bool)
     return network if scores[1] > scores[0] else computer.network
 
 
-def _said(network: Network, inputs: Any, size: int = 64) -> NDArray[Any]:
-    """Outputs in float arithmetic, (inputs, ...) flattened."""
-    parts = [network.run(inputs[i : i + size]) for i in range(0, len(inputs), size)]
-    return np.concatenate([part.reshape(len(part), -1) for part in parts])
-
-
 def _field(chip: ComputingChip, outcome: Outcome, scenario: Scenario) -> NDArray[Any]:
     """Temperature of the cells in training, shape (tiles, ny, nx): as asked, else that of the run near the last age. [K]"""
     nx, ny = chip.computer.design.lifetime.subgrid
@@ -217,15 +215,18 @@ def _field(chip: ComputingChip, outcome: Outcome, scenario: Scenario) -> NDArray
     return np.ascontiguousarray(np.broadcast_to(found[nearest][:, None, None], (tiles, ny, nx)))
 
 
-def _facts(case: Case, progress: Learnt | None) -> Mapping[str, str]:
+def _facts(case: Case, progress: Learnt | None, *, is_other: bool) -> Mapping[str, str]:
     """Where a network comes from."""
-    how = "column statistics of chips" if progress is None else "training with the noise of chips"
+    how = "training with the noise of chips"
+    if progress is None:
+        how = "column statistics of chips" if is_other else "nothing: other scales make chips no better"
     network = case.scenario.workload.network if case.scenario.workload is not None else None
     facts = {"version": __version__, "scenario": case.name, "case": case.digest(), "made_by": how}
     if network is not None:
         facts["made_from"] = f"{Path(network.file).name}, SHA-256 {hashlib.sha256(Path(network.file).read_bytes()).hexdigest()}"
     if progress is not None:
-        facts |= {"epochs": str(progress.epoch), "train": case.scenario.train.model_dump_json()}
+        facts["epochs"] = str(progress.epoch)
+    facts["train"] = case.scenario.train.model_dump_json()
     return {f"stack3d.{name}": text for name, text in facts.items()}
 
 

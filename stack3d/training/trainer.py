@@ -17,30 +17,16 @@ from stack3d.progress import Observer
 from stack3d.schema import TrainDeck
 from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
+from stack3d.training.lesson import Lesson, fed, outputs_of
 from stack3d.training.loss import loss_of
 from stack3d.training.mean_weights import MeanWeights
 from stack3d.training.operators import library
-from stack3d.workload import Array, Inputs, LabelledData, Network, WeightMatrix
+from stack3d.workload import Array, LabelledData, Network, WeightMatrix
 
 ORDER, AGE, CHIP, JUDGE = 1, 2, 3, 4
 """Streams of random numbers."""
 SMALLEST = 1e-30
 """Mean square of products below which their size has no gradient."""
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """Inputs, their labels, and what the network said of them in float arithmetic before."""
-
-    inputs: Any
-    labels: Array | None
-    said: Array
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def __getitem__(self, index: Any) -> Lesson:
-        return Lesson(self.inputs[index], None if self.labels is None else self.labels[index], self.said[index])
 
 
 @dataclass
@@ -116,7 +102,9 @@ class Trainer:
         self.loss = loss_of(chips.chip.computer.task, deck.loss, lesson.said)
         self.steps = -(-len(self.lesson) // deck.batch)
         self.mean = MeanWeights(deck.epochs * self.steps // 2) if deck.keep == "mean" else None
-        self.optimiser = library().optim.AdamW(self.graph.parameters.values(), lr=deck.rate, weight_decay=0.0)
+        optim = library().optim
+        self.optimiser = optim.AdamW(self.graph.parameters.values(), lr=deck.rate, weight_decay=0.0)
+        self.schedule = optim.lr_scheduler.CosineAnnealingLR(self.optimiser, T_max=deck.epochs * self.steps)
 
     @np.errstate(over="ignore", invalid="ignore")  # the loss tells it
     def trained(self, checkpoint: Path | None = None, key: str = "") -> tuple[Network, Learnt]:
@@ -132,7 +120,7 @@ class Trainer:
         Raises
         ------
         SolverError
-            A loss that is no number.
+            A loss, weights or outputs that are no numbers.
         """
         now = self._resumed(checkpoint, key) if checkpoint is not None else Learnt()
         if math.isnan(now.came):
@@ -152,7 +140,22 @@ class Trainer:
         if self.mean is not None:
             self._clip()
             now.best, now.mean = self._judged(self.now()), True
-        return self.now(), now
+        return self.checked(self.now()), now
+
+    def checked(self, network: Network) -> Network:
+        """A network whose outputs are numbers, also where ranges are found; raises SolverError for another."""
+        try:
+            known = (self.lesson.inputs, self.apart.inputs, self.chips.chip.computer.data.inputs)
+            fine = all(np.isfinite(outputs_of(network, inputs)).all() for inputs in known if len(inputs))
+        except ArrayError:
+            fine = False
+        if not fine:
+            raise self._stop("the network that it ends with gives outputs that are no numbers")
+        self._ranged(network)
+        return network
+
+    def _stop(self, why: str) -> SolverError:
+        return SolverError(f"training stops: {why}: a smaller train.rate (now {self.deck.rate:g}) may help")
 
     def now(self) -> Network:
         """The network with the weights of now."""
@@ -162,15 +165,19 @@ class Trainer:
         """Mean loss of one pass over the lesson."""
         order = np.random.default_rng([self.deck.seed, ORDER, epoch]).permutation(len(self.lesson))
         self._clip()
-        chips = self.chips.calibrated(self.now())
+        chips = self._ranged(self.now())
         losses = []
         for step, chosen in enumerate(np.array_split(order, self.steps)):
-            number = epoch * self.steps + step
-            done = number / (self.deck.epochs * self.steps)
-            for group in self.optimiser.param_groups:
-                group["lr"] = 0.5 * self.deck.rate * (1.0 + math.cos(math.pi * done))
-            losses.append(self._step(chips, self.lesson[chosen], number))
+            losses.append(self._step(chips, self.lesson[chosen], epoch * self.steps + step))
+            self.schedule.step()
         return float(np.mean(losses))
+
+    def _ranged(self, network: Network) -> TrainingChips:
+        """Chips of a network with ranges of its own; raises SolverError where products have none."""
+        try:
+            return self.chips.calibrated(network)
+        except ArrayError as error:
+            raise self._stop(str(error)) from None
 
     def _step(self, chips: TrainingChips, part: Lesson, number: int) -> float:
         torch, seed = library(), self.deck.seed
@@ -178,18 +185,19 @@ class Trainer:
         chip = OneChip.of(chips, self.now(), age, int(np.random.default_rng([seed, CHIP, number]).integers(2**32)))
         labels = None if part.labels is None else torch.from_numpy(np.ascontiguousarray(part.labels))
         try:
-            outputs = self.graph.run(_fed(self.network, part.inputs), product_of(self.graph, chip))
+            outputs = self.graph.run(fed(self.network, part.inputs), product_of(self.graph, chip))
             loss = self.loss(outputs, labels, torch.from_numpy(part.said.astype(np.float32)).reshape(outputs.shape))
             value = float(loss.detach())
         except ArrayError:  # products that are no numbers
             value = math.nan
         if not math.isfinite(value):
-            text = f"the loss of step {number + 1} is {value:g}: a smaller train.rate (now {self.deck.rate:g}) may help"
-            raise SolverError(f"training stops: {text}")
+            raise self._stop(f"the loss of step {number + 1} is {value:g}")
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         self._clip()
+        if not all(bool(torch.isfinite(p).all()) for p in self.graph.parameters.values()):
+            raise self._stop(f"weights after step {number + 1} are no numbers")
         if self.mean is not None:
             self.mean.add(number, self._parameters())
         return value
@@ -213,7 +221,7 @@ class Trainer:
         labels = self.apart.labels if self.apart.labels is not None and self.deck.loss == "task" else None
         if labels is None:
             labels = task.labels_of(self.apart.said)
-        chips = self.chips.calibrated(network)
+        chips = self._ranged(network)
         if labels is None:
             return -self._away(chips, network)
         old = self.chips.chip.computer.data
@@ -229,7 +237,7 @@ class Trainer:
                 seed = int(np.random.default_rng([self.deck.seed, JUDGE, k, n]).integers(2**32))
                 chip = OneChip.of(chips, network, age, seed)
                 with library().no_grad():
-                    said = self.graph.run(_fed(self.network, self.apart.inputs), product_of(self.graph, chip)).numpy()
+                    said = self.graph.run(fed(self.network, self.apart.inputs), product_of(self.graph, chip)).numpy()
                 found.append(np.mean((said.reshape(self.apart.said.shape) - self.apart.said) ** 2))
         return float(np.mean(found) / (np.mean(self.apart.said.var(axis=0)) + 1e-12))
 
@@ -249,6 +257,8 @@ class Trainer:
             arrays |= {f"mean.{name}": value for name, value in self.mean.values.items()}
         for i, moments in self.optimiser.state_dict()["state"].items():
             arrays |= {f"adam.{i}.{name}": value.numpy() for name, value in moments.items()}
+        pace = self.schedule.state_dict()
+        arrays["schedule"] = np.array([pace["last_epoch"], *pace["_last_lr"]])
         arrays |= {"key": np.array(key), "count": np.array([now.epoch, now.since]), "scores": np.array([now.best, now.came])}
         arrays["history"] = np.array(now.history).reshape(-1, 2)
         with storage.beside(path) as scratch:
@@ -263,7 +273,7 @@ class Trainer:
         why, word = "is damaged", "damaged"
         try:
             arrays = storage.arrays_of(path)
-            if str(arrays["key"]) == key and "scores" in arrays:
+            if str(arrays["key"]) == key and "schedule" in arrays:
                 return self._of_arrays(arrays)
             why, word = "is of another training", "earlier"
         except Exception:  # a broken archive raises what it likes
@@ -288,7 +298,12 @@ class Trainer:
         epoch, since = (int(n) for n in arrays["count"])
         history = [(float(a), float(b)) for a, b in arrays["history"]]
         best, came = (float(score) for score in arrays["scores"])
+        done, rate = (float(value) for value in arrays["schedule"])
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        pace = {"last_epoch": int(done), "_step_count": int(done) + 1, "_last_lr": [rate]}
+        self.schedule.load_state_dict({**self.schedule.state_dict(), **pace})
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
         self._set(of("now."))
         if self.mean is not None:
             self.mean.resume(of("mean."), epoch * self.steps)
@@ -298,10 +313,6 @@ class Trainer:
 def score_told(score: float) -> str:
     """Accuracy in words; below 0 the mean square of what outputs are off by, over their variance."""
     return f"{100 * score:.1f} %" if score >= 0 else f"error {-score:.3g}"
-
-
-def _fed(network: Network, inputs: Any) -> Mapping[str, Array]:
-    return inputs.arrays if isinstance(inputs, Inputs) else {network.program.inputs[0].name: inputs}
 
 
 def product_of(graph: TorchGraph, chip: OneChip) -> Any:

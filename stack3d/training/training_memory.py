@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.case.size import memory_of_a_chip, terms_of
+from stack3d.case.size import instants_of, memory_of_a_chip, terms_of
 from stack3d.chip import ComputingChip
 from stack3d.workload import Inputs, Network, Step
 
@@ -37,6 +37,7 @@ def terms_of_training(chip: ComputingChip, inputs: Any, *, gradients: bool) -> d
     """
     found, deck, computer = terms_of(chip), chip.scenario.train, chip.computer
     more = max(0, max(2, deck.chips) - computer.design.chips.samples)  # others than those of the run, which have gone
+    found["lifetime.epochs"] = found.get("lifetime.epochs", 0.0) * (1.0 + len(deck.ages) / instants_of(chip))
     found["train.chips"] = memory_of_a_chip(chip) * more
     arrays = inputs.arrays.values() if isinstance(inputs, Inputs) else (inputs,)
     found["workload.data"] = found.get("workload.data", 0.0) + 2.0 * sum(x.nbytes for x in arrays)

@@ -21,6 +21,7 @@ from stack3d.schema import DataDeck
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import operators, training_memory
 from stack3d.training.course import Course, Standing
+from stack3d.training.drawn_chips import TrainingChips
 from stack3d.training.graph import check_gradients, layouts
 from stack3d.training.loss import are_probabilities, check_labels
 from stack3d.training.mean_weights import MeanWeights
@@ -222,7 +223,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
         ({"train": {"keep": "mena"}}, "train.keep"),
         ({"train": {"ages": ["1 year"]}}, "train.ages: 1 year lies beyond lifetime.until, 1 s"),
         ({"train": {"temperature": "1e6 K"}}, "train.temperature: 1 s at "),
-        ({"sweep": {"cooling.ambient": ["20 degC", "30 degC"]}}, "sweep: makes many cases of the scenario"),
+        ({"sweep": {"cooling.ambient": ["20 degC", "30 degC"]}}, "a.yaml:1: sweep: makes many cases of the scenario"),
     ],
 )
 def test_decks_that_cannot_be_trained(
@@ -235,6 +236,52 @@ def test_decks_that_cannot_be_trained(
     )
     assert code == 2 and said in words and len(words.strip().splitlines()) == 1
     assert not (tmp_path / "n.onnx").exists()
+
+
+def test_what_the_command_line_sets_is_not_laid_to_the_deck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that does not go with others of its block, and an option."""
+    (tmp_path / "a.yaml").write_text(json.dumps({**TREE, "train": {"epochs": 2}}))
+    base = ("train", str(tmp_path / "a.yaml"), "--progress", "none", "-o")
+    for words, said in (
+        ((str(tmp_path / "n.onnx"), "--set", "train.validation=0"), "error: --set: train: validation: 0 leaves no inputs"),
+        ((str(tmp_path / "n.txt"),), "error: -o: the network is written as ONNX"),
+    ):
+        code, told_of = told(monkeypatch, capsys, *base, *words)
+        assert code == 2 and told_of.startswith(said) and len(told_of.strip().splitlines()) == 1
+
+
+def test_chips_are_reported_at_the_ages_asked_for(tmp_path: Path) -> None:
+    """Between the ends of epochs too; what is asked for at the end of an epoch is there once."""
+    life = {
+        **TREE,
+        "lifetime": {"until": "10 day", "epochs": 1, "attribution": False},
+        "train": {"ages": ["1 s", "1 h", "3 day", "10 day"], "chips": 2},
+    }
+    case = decks.resolve(yamlfile.parse_text(json.dumps(life), "a.yaml"))
+    course = training.train(case, tmp_path / "n.onnx", Silent(), calibrate_only=True)
+    assert course.before.times.tolist() == course.after.times.tolist() == [1.0, 3600.0, 259200.0, 864000.0]
+    rows = json.loads((tmp_path / "n.report.json").read_text())["after"]["on_chips"]
+    assert [row["time"] for row in rows] == [1.0, 3600.0, 259200.0, 864000.0]
+    assert any(line.startswith("chips, 3 days ") for line in course.lines())
+
+
+def test_a_network_that_no_scale_makes_better_is_told_to_be_as_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words, and in its provenance, which tells what was asked for either way."""
+    case = decks.resolve(yamlfile.parse_text(json.dumps({**TREE, "train": {"seed": 5, "chips": 2}}), "a.yaml"))
+
+    def facts(name: str) -> dict[str, str]:
+        assert training.train(case, tmp_path / name, Silent(), calibrate_only=True)
+        return {p.key: p.value for p in onnx.load(tmp_path / name).metadata_props}
+
+    for better, made_by in ((0.1, "column statistics of chips"), (-0.1, "nothing: other scales make chips no better")):
+        scores = iter((0.5, 0.5 + better))
+        monkeypatch.setattr(TrainingChips, "accuracy", lambda *words, scores=scores: next(scores))
+        found = facts("n.onnx")
+        assert found["stack3d.made_by"] == made_by and json.loads(found["stack3d.train"])["seed"] == 5
+        said = json.loads((tmp_path / "n.report.json").read_text())["told"]
+        assert any("the network stays as it came" in line for line in said) is (better < 0)
 
 
 def test_a_network_is_never_written_over_what_is_read(

@@ -12,13 +12,14 @@ from stack3d import decks, yamlfile
 from stack3d.errors import SolverError
 from stack3d.progress import Silent
 from stack3d.schema.workload import NetworkDeck
-from stack3d.training import train
+from stack3d.training import train, trainer
 from stack3d.training.drawn_chips import OneChip, TrainingChips
 from stack3d.training.graph import TorchGraph, exact
+from stack3d.training.lesson import Lesson
 from stack3d.training.matrices import HOLDERS
 from stack3d.training.operators import taken
 from stack3d.training.preparation import prepared
-from stack3d.training.trainer import Lesson, Trainer, product_of
+from stack3d.training.trainer import Trainer, product_of
 from stack3d.workload import load_network
 from stack3d.workload.operators.table import Node, operators
 
@@ -219,6 +220,22 @@ def test_two_bits_of_converters_do_not_let_training_diverge(tmp_path: Path) -> N
 def test_a_loss_that_is_no_number_ends_it(tmp_path: Path) -> None:
     with pytest.raises(SolverError, match=r"training stops: the loss of step \d+ is (nan|inf): a smaller train\.rate"):
         train(case(rate=1e30, clip=None), tmp_path / "a.onnx", Silent())
+
+
+@pytest.mark.parametrize("gradient", ["that of the task", "nan"])
+def test_weights_that_run_off_in_the_last_step_are_not_written(
+    gradient: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No loss comes after that step: one pass is one step here. The rate is named, not the packaged network."""
+    said = "the network that it ends with gives outputs that are no numbers"
+    if gradient == "nan":
+        said = "weights after step 1 are no numbers"
+        monkeypatch.setattr(trainer, "loss_of", lambda *_: lambda outputs, *_: (outputs - outputs.detach()).abs().sum().sqrt())
+    tree = {**TREE, "workload": {**TREE["workload"], "network": "digits_mlp", "test_samples": 50}}
+    tree["train"] = {"rate": 1e30, "clip": None, "epochs": 1, "batch": 65536, "chips": 2}
+    with pytest.raises(SolverError, match=rf"training stops: {said}: a smaller train\.rate \(now 1e\+30\) may help"):
+        train(decks.resolve(yamlfile.parse_text(json.dumps(tree), "a.yaml")), tmp_path / "a.onnx", Silent())
+    assert not (tmp_path / "a.onnx").exists()
 
 
 def test_a_network_that_knows_the_inputs_that_judge_is_trained_all_the_same(tmp_path: Path) -> None:
