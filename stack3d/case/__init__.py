@@ -3,6 +3,7 @@
 from stack3d.case.duration import time_told, warning_of
 from stack3d.case.few_unknowns import compact_of
 from stack3d.case.fitting import fitting
+from stack3d.case.odd_values import odd_values
 from stack3d.case.run import Outcome, check, one_thread, run_case
 from stack3d.case.size import told as size_told
 from stack3d.case.solved_field import solve_field
@@ -12,6 +13,7 @@ __all__ = [
     "check",
     "compact_of",
     "fitting",
+    "odd_values",
     "one_thread",
     "run_case",
     "size_told",

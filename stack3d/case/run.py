@@ -17,6 +17,7 @@ from stack3d.case.duration import seconds_of, time_told, warning_of
 from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
 from stack3d.case.missions import SolvedPhase, phases_alone, phases_solved, put_phases
+from stack3d.case.odd_values import odd_values
 from stack3d.case.package_figures import check_figures, put_figures
 from stack3d.case.placing import placed, placement_told
 from stack3d.case.second_fields import check_physics, solve_physics, steps_of
@@ -348,7 +349,7 @@ def _run(
     if (text := warning_of(chip)) is not None:
         observer.stage("warning", case=text)
         warnings.warn(ValidityWarning(f"the case {text}"), stacklevel=2)
-    for text in lost():
+    for text in (*map(str, odd_values(chip)), *lost()):
         warnings.warn(ValidityWarning(text), stacklevel=2)
     case = _EachMesh(plan, until == "thermal", backends, observer, clock, resume, key, also)
     lines: tuple[str, ...] = ()

@@ -219,6 +219,8 @@ def validate(
                     typer.echo(f"ok: {found.label}")
                     if found.warning is not None:
                         aside(f"warning: {found.label} {found.warning}")
+                    for text in found.odd:
+                        aside(f"warning: {text}")
                 else:
                     fail(str(found.error))
                     bad = True

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -252,6 +252,12 @@ class _Check:
 def dimensions_in(metadata: Iterable[Any]) -> list[str]:
     """Dimensions of the quantities that validators make."""
     return [m.func.dimension for m in metadata if isinstance(m, BeforeValidator) and isinstance(m.func, _Convert)]
+
+
+def dimensions_below(annotation: Any) -> list[str]:
+    """Dimensions of the quantities that an annotation holds, in lists, mappings and choices too; none of decks below it."""
+    inner = () if isinstance(annotation, type) and issubclass(annotation, BaseModel) else get_args(annotation)
+    return dimensions_in(inner) + [found for one in inner for found in dimensions_below(one)]
 
 
 def words_in(metadata: Iterable[Any]) -> list[str]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import chain, islice, repeat, zip_longest
 from os.path import isfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stack3d import memory
-from stack3d.case import check, warning_of
+from stack3d.case import check, odd_values, warning_of
 from stack3d.decks import Case, named_paths
-from stack3d.errors import DeckError, UntriedError
+from stack3d.errors import DeckError, Problem, UntriedError
 from stack3d.study.expect import mistakes
 from stack3d.study.optimising import Optimisation
 from stack3d.study.plan import SECTIONS, StudyDraft, n_layers
@@ -55,11 +55,23 @@ class Checked:
     error : DeckError or None
     warning : str or None
         What there is to say of a case without mistakes.
+    odd : tuple of str
+        Values that are hardly meant, with their places; of a study each once.
     """
 
     label: str
     error: DeckError | None = None
     warning: str | None = None
+    odd: tuple[str, ...] = ()
+
+
+class _Seen(NamedTuple):
+    """Of one case: its mistakes, or what there is to say of it; and how many layers it has."""
+
+    error: DeckError | None
+    warning: str | None = None
+    layers: int = 0
+    odd: tuple[str, ...] = ()
 
 
 def checked(path: str | Path, overrides: Sequence[KeyValue] = (), *, every: bool = False) -> Iterator[Checked]:
@@ -90,26 +102,30 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
     most = _most(draft, every or len(draft.points) <= FEW, weight)
     is_large = len(draft.points) > most
     told: set[str] = set()
+    waiting: dict[str, None] = {}
     n = n_wrong = 0
     left, point, looks = MOST_VALUES, None, Looks(draft)
     for point in _watched(islice(looks.chosen(), most) if is_large else iter(draft), draft.name, min(most, len(draft.points))):
         if point.dropped is not None:
             continue
         n += 1
-        error, warning, layers = _mistakes(draft, point)
+        error, warning, layers, odd = _mistakes(draft, point)
         n_wrong += error is not None
+        new = tuple(text for text in odd if text not in waiting)
+        waiting |= dict.fromkeys(new)
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(draft.label(point), error)
         elif error is None and not is_large:
-            yield Checked(draft.label(point), warning=warning)
+            yield Checked(draft.label(point), warning=warning, odd=new)
         left -= max(weight, LAYER * layers)
         if is_large and n >= FEW and left < 0:
             break
     if n == 0:
         yield _none(draft, point, looks)
     elif is_large and not n_wrong:
-        yield Checked(f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case")
+        said = f"{draft.name}: {len(draft.points)} cases, {n} of them in full; --all and a run check every case"
+        yield Checked(said, odd=tuple(waiting))
 
 
 def _watched(points: Iterator[Point], name: str, total: int) -> Iterator[Point]:
@@ -133,18 +149,20 @@ def _shown(study: Optimisation | UncertaintyStudy, every: bool) -> Iterator[Chec
     """Mistakes of cases that show every value, each told once; of very many the first; else one line on what was checked."""
     study.check_ends()
     told: set[str] = set()
+    waiting: dict[str, None] = {}
     most, watch, n = _most(study.draft, False, _weight(study.draft)), WATCHED.get(), 0
     points = (point for point in study.shown() if point.dropped is None)
     for n, point in enumerate(points if every else islice(points, most), 1):
         if watch is not None and n % CASES_TOLD == 0:
             watch(f"checking {study.name}", n, max(most, n))
-        error, *_ = _mistakes(study.draft, point)
+        error, *_, odd = _mistakes(study.draft, point)
+        waiting |= dict.fromkeys(odd)
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(f"{study.name} [{point.text}]", error)
     if not told:
         which = "that show every value" if next(points, None) is None else "evenly chosen; --all and a run check every value"
-        yield Checked(f"{study.name}: {study.told}, {n} of them checked, {which}")
+        yield Checked(f"{study.name}: {study.told}, {n} of them checked, {which}", odd=tuple(waiting))
 
 
 def _most(draft: StudyDraft, every: bool, weight: int) -> int:
@@ -172,24 +190,27 @@ def _values(node: Any) -> int:
     return 1 + sum(map(_values, inside))
 
 
-def _mistakes(draft: StudyDraft, point: Point) -> tuple[DeckError | None, str | None, int]:
-    """All mistakes of one case, or a warning; and how many layers it has."""
+def _mistakes(draft: StudyDraft, point: Point) -> _Seen:
+    """All mistakes of one case, or warnings; and how many layers it has."""
     case: Case | None = None
-    warning, layers = None, 0
+    warning, layers, odd = None, 0, list[Problem]()
     try:
         case = draft.case(point)
         layers = n_layers(case)
         wrong = mistakes(case.scenario)
         try:
             with memory.sparing():
-                warning = warning_of(check(case.scenario))
+                chip = check(case.scenario)
+                warning, odd = warning_of(chip), odd_values(chip)
         except UntriedError as error:
             warning = f"has a network that was not tried, nor what follows from it: {error}"
         except DeckError as error:
             wrong += error.problems
-        return (draft.in_sweep(DeckError(case.locate(wrong))), None, layers) if wrong else (None, warning, layers)
+        if wrong:
+            return _Seen(draft.in_sweep(DeckError(case.locate(wrong))), layers=layers)
+        return _Seen(None, warning, layers, tuple(map(str, case.locate(odd))))
     except DeckError as error:
-        return error, None, layers
+        return _Seen(error, layers=layers)
 
 
 class Looks:

@@ -1,0 +1,91 @@
+"""Values that a deck may hold but hardly means: told before a run, which goes on with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from stack3d.chip import Chip
+from stack3d.decks import dotted
+from stack3d.errors import Problem
+from stack3d.schema import celsius
+from stack3d.schema.base import dimensions_below
+
+COLDEST, HOTTEST = 173.15, 573.15
+"""Between which surroundings, coolants, first temperatures and limits of chips lie. [K]"""
+MOST_FILM = 1e6
+"""Order of the kinetic limit of evaporating water, which no cooling has reached (ASME HT2012, p. 103). [W m⁻² K⁻¹]"""
+NOT_OF_CHIPS = ("material", "materials", "coolant", "device", "hybrid", "fill", "uncertain", "sweep", "optimise")
+"""Keys below which temperatures are those of a law, or are not of this case."""
+MAY_BE_HOT = ("limits", "largest_temperature")
+"""Keys whose temperatures may lie above `HOTTEST`: a metal is baked at 400 degC."""
+
+
+def odd_values(chip: Chip) -> list[Problem]:
+    """Temperatures and films of a scenario that are hardly meant, by their keys."""
+    scenario = chip.scenario
+    phases = {"cooling.ambient"} if scenario.mission is not None else set()  # there stands the mean of the phases
+    found = [
+        said
+        for key, dimension, value in _quantities(scenario, ())
+        if key not in phases and (said := _odd(key, dimension, value)) is not None
+    ]
+    return found + _odd_resistances(chip)
+
+
+def _odd(key: str, dimension: str, value: float) -> Problem | None:
+    """What is told of a value, None where there is nothing to tell."""
+    if dimension == "temperature":
+        told = f"{value:.6g} K is {celsius(value)}"
+        ways = f"surroundings and limits of chips lie from {celsius(COLDEST)} to {celsius(HOTTEST)}"
+        if value < COLDEST:
+            return Problem(key, f"{told}: are degrees Celsius meant? {ways}")
+        if value > HOTTEST and not any(name in key for name in MAY_BE_HOT):
+            return Problem(key, f"{told}: are kelvin meant? {ways}")
+    if dimension == "film_coefficient" and value > MOST_FILM and key.endswith("film_coefficient"):
+        return Problem(key, _beyond(value))
+    if dimension == "areal_thermal_resistance" and 0 < value < 1 / MOST_FILM and key.endswith("areal_resistance"):
+        return Problem(key, f"is a film of {_beyond(1 / value)}")
+    return None
+
+
+def _beyond(film: float) -> str:
+    held = "a face that is held says `temperature`"
+    return f"{film:.4g} W/m2/K; no cooling of chips reaches {MOST_FILM:g} W/m2/K, water in pipes 1e5; {held}"
+
+
+def _odd_resistances(chip: Chip) -> list[Problem]:
+    """Resistances of whole faces that are films beyond any."""
+    layers = chip.stack.layers
+    areas = {"bottom": layers[0].extent.area, "top": layers[-1].extent.area}
+    faces = {name: face for name, face in chip.scenario.cooling.conditions.items() if name in areas}
+    return [
+        Problem(f"{chip.scenario.cooling.keys[name]}.resistance", f"is a film of {_beyond(film)}")
+        for name, face in faces.items()
+        if face.resistance and (film := 1 / (face.resistance * areas[name])) > MOST_FILM
+    ]
+
+
+def _quantities(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str, str, float]]:
+    """Dotted key, dimension and value of every quantity below a deck; each of a list."""
+    for name, field in type(node).model_fields.items():
+        key, value = field.alias or name, getattr(node, name)
+        if key in NOT_OF_CHIPS:
+            continue
+        dimension = next(iter(dimensions_below(type(node).annotation_of(key))), "")
+        yield from _below(value, (*path, key), dimension)
+
+
+def _below(value: Any, path: tuple[str | int, ...], dimension: str) -> Iterator[tuple[str, str, float]]:
+    if isinstance(value, BaseModel):
+        yield from _quantities(value, path)
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _below(one, (*path, key), dimension)
+    elif isinstance(value, tuple):
+        for i, one in enumerate(value):
+            yield from _below(one, (*path, i), dimension)
+    elif isinstance(value, float) and dimension:
+        yield dotted(path), dimension, value
