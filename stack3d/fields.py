@@ -16,9 +16,15 @@ from stack3d.variables import COORDINATES, DECIDED, DIMENSIONS, GONE, GROUPS, LE
 
 __all__ = [
     "COORDINATES", "DECIDED", "DIMENSIONS", "FIELDS", "GROUPS", "LEVERED", "STUDY", "UNKNOWN", "Output", "Variable",
-    "declared", "field", "instead_of", "is_outside", "is_temperature", "nothing", "outputs", "physics", "registered", "sums",
-    "together", "told", "told_rate",
+    "declared", "field", "instead_of", "is_outside", "is_share", "is_temperature", "nothing", "outputs", "physics",
+    "registered", "sums", "together", "told", "told_rate",
 ]  # fmt: skip
+
+
+SHARES = {
+    "yield", "yield_low", "yield_high", "stuck_fraction", "utilisation", "matrix_utilisation", "phase_share", "ohmic_error",
+}  # fmt: skip
+"""Variables between 0 and 1, beside the accuracies."""
 
 
 class Output:
@@ -155,6 +161,12 @@ def is_outside(path: str) -> bool:
 def is_temperature(path: str) -> bool:
     """Whether a variable is a temperature of the solid or its coolant that an error is stated of."""
     return f"{path}_error" in FIELDS and path.startswith("thermal/")
+
+
+def is_share(variable: Variable) -> bool:
+    """Whether a variable lies between 0 and 1: an accuracy, a yield, a share of cells."""
+    is_score = "accuracy" in variable.name and not variable.name.startswith("time_to")
+    return variable.units == "1" and (is_score or variable.name in SHARES)
 
 
 def instead_of(name: str) -> str:

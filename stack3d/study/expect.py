@@ -37,7 +37,12 @@ def _read(key: str, text: str, known: ByName, *, helps: bool = True) -> tuple[fi
         raise ValueError(f"{key!r} ends with {where!r}; a variable over time may end with '@end'")
     wanted = _PINT.get(found.units, found.units)
     dimension = next((d for d, unit in units.SI.items() if unit == wanted), "fraction")
-    return found, where, *units.parse_range(text, dimension)
+    low, high = units.parse_range(text, dimension)
+    if fields.is_share(found) and low > 1:
+        raise ValueError(
+            f"got {text!r}, and {found.name} is a share from 0 to 1: per cent are written with their sign, as '[96, 98] %'"
+        )
+    return found, where, low, high
 
 
 def mistakes(scenario: Scenario) -> list[Problem]:

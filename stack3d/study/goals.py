@@ -16,7 +16,8 @@ from stack3d.chances import SURE, range_held, variance_over_inputs
 from stack3d.errors import ResultsError, brief
 from stack3d.study.conditions import wrong
 from stack3d.study.doubts import ACCURACIES, YIELD, Doubt, chips_wanted, doubt_of, surely, yield_doubt
-from stack3d.study.expressions import CHIPS, HOLDS, NEVER, TRUTH, Expression, ExpressionValues, NamedOutput, Units, constant_of
+from stack3d.study.expressions import CHIPS, NEVER, Expression, ExpressionValues, NamedOutput
+from stack3d.study.measured_units import HOLDS, TRUTH, Units, constant_of
 
 if TYPE_CHECKING:
     import xarray as xr

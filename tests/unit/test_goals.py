@@ -94,6 +94,7 @@ def test_names_may_be_words_of_python() -> None:
         ("accuracy@end >= 95 %", 0.05),
         ("accuracy >= 95 %", 0.05),  # at every time
         ("accuracy@start >= 0.95", -0.02),
+        ("2 * accuracy@start >= 1.9", -0.04),  # no share
         ("accuracy@end >= 0.9 for 75 % of the chips", 0.0),  # three of four have 0.9
         ("accuracy@end >= 0.9 for 76 % of the chips", 0.1),
         ("accuracy@end >= 0.9 for all chips", 0.1),
@@ -147,6 +148,17 @@ def test_what_a_case_does_not_have(case: xr.DataTree) -> None:
         ("temperature_max <= 85 W", "compares K with W"),
         ("temperature_max + latency <= 85 K", "adds K with s"),
         ("acuracy >= 0.9", "did you mean 'accuracy'"),
+        (
+            "accuracy >= 96.8",
+            "compares accuracy, a share from 0 to 1, with 96.8: per cent are written with their sign, as 96.8 %",
+        ),
+        ("96.8 <= min(mvm/accuracy@end) for 90 % of the chips", "compares accuracy, a share from 0 to 1, with 96.8"),
+        ("yield[all] >= 90 and accuracy@end >= 0.9", "compares yield, a share from 0 to 1, with 90"),
+        (
+            "accuracy_ideal - accuracy@end <= 2",
+            "compares accuracy_ideal, a share from 0 to 1, with 2: per cent are written with their sign, as 2 %",
+        ),
+        ("100 - accuracy@end <= 5", "compares accuracy, a share from 0 to 1, with 5: per cent"),
         ("inference_energy <= 1 nJ", "since 0.2 power/energy_per_inference says it"),
         ("latency@end <= 1 s", "'@end' of latency, which has no time"),
         ("accuracy@last >= 0.9", "may end with '@end' or '@start'"),
@@ -232,3 +244,10 @@ def test_a_place_that_one_of_the_designs_has_is_not_refused(tmp_path: Path) -> N
     goal = "minimise: 'layer_temperature_max[t1_rram]'"
     path.write_text(small_study.STUDY + f"optimise:\n  {vary}\n  {goal}\n  budget: 2\n")
     assert [told.error for told in study.checked(path)] == [None]
+
+
+def test_an_expectation_in_per_cent_without_the_sign_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(small_study.STUDY + "expect: {accuracy: '[96, 98]'}\n")
+    told = list(study.checked(path))
+    assert "accuracy is a share from 0 to 1: per cent are written with their sign" in str(told[0].error)
