@@ -1,6 +1,7 @@
 """From a CSV of measurements to a deck: values with intervals, mistakes told by line and column, refusals."""
 
 import csv
+import warnings
 
 import numpy as np
 import pytest
@@ -173,3 +174,55 @@ def test_without_a_law_those_that_suit_the_columns_are_told(tmp_path):
     suited = laws_for([read_table(table)])
     assert {"distributed_barriers", "stretched_log_resistance"} <= set(suited["retention"])
     assert "endurance" not in suited and "faults" not in suited
+
+
+BAKE = "time [h],temperature {t},level {l},cell,conductance {g}"
+
+
+@pytest.mark.parametrize(
+    ("temperature", "level", "conductance", "row", "said"),
+    [
+        ("[degC]", "[uS]", "[uS]", "125,20,1,19.5", ""),
+        ("[K]", "[kohm]", "[uS]", "398.15,50,1,19.5", ""),  # 50 kohm are 20 uS
+        ("[degC]", "[uS]", "[uS]", "300,20,1,0.3", "column 2 (temperature): [degC] holds nothing below 300 degC, which are"),
+        ("[K]", "[uS]", "[uS]", "85,20,1,19.5", "column 2 (temperature): [K] begins at 85 K, which is -188.1 degC: are"),
+        ("[degC]", "[uS]", "[nS]", "125,20,1,19.5", "column 5 (conductance): [nS] lies 1.03e+03 times below level [uS]"),
+        ("[degC]", "[uS]", "[S]", "125,20,1,19.5", "column 5 (conductance): [S] lies 9.75e+05 times above level [uS]"),
+    ],
+)
+def test_units_that_are_hardly_meant_are_told(tmp_path, temperature, level, conductance, row, said):
+    """A fit took 85 K for 85 degC, and levels in uS beside conductances in nS, in silence."""
+    data = tmp_path / "bake.csv"
+    head = BAKE.format(t=temperature, l=level, g=conductance)
+    data.write_text("\n".join(["# bake", head, *(f"{time},{row}" for time in (0, 1, 10))]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_table(data)
+    told = [str(one.message) for one in caught]
+    assert len(told) == bool(said)
+    assert all(one.startswith(f"{data}:2: {said}") for one in told)
+
+
+def test_a_fit_states_what_was_measured_and_leaving_it_warns(tmp_path):
+    """As packaged decks do: the longest time at each temperature, and the levels."""
+    data, deck = bakes(tmp_path / "bakes.csv", 1, cells=3), tmp_path / "mine.yaml"
+    done = CliRunner().invoke(app, ["fit", str(data), "--law", "gap_growth", "-o", str(deck)])
+    assert done.exit_code == 0, done.output
+    valid = load_device(str(deck)).mechanisms["retention"].parameters["valid"]
+    assert valid["exposures_fitted"] == ["1e+06 s at 200 degC"]  # hotter and as long as the others
+    assert valid["conductance_fitted"] == "[5e-06, 4e-05] S"
+    found = CliRunner().invoke(app, ["run", "quickstart", "--set", f"device={deck}", "--set", "monte_carlo.samples=1",
+                                     "--set", "workload.test_samples=20", "-o", str(tmp_path / "out")])  # fmt: skip
+    assert found.exit_code == 0, found.output
+    assert "leaves the times and temperatures of its measurements (1e+06 s at 200 degC)" in found.output
+
+
+def test_of_many_bakes_those_that_no_other_covers_are_kept():
+    """Longer and hotter covers shorter and colder; a sensor's thousands of temperatures become whole kelvin."""
+    from stack3d.devices.fitting.deck import _longest
+
+    times, kelvins = np.array([10.0, 100.0, 50.0, 5.0]), np.array([400.0, 350.0, 380.0, 390.0])
+    assert _longest(times, kelvins) == [(100.0, 350.0), (50.0, 380.0), (10.0, 400.0)]
+    rng = np.random.default_rng(1)
+    found = _longest(rng.uniform(1, 1e4, 5000), 400 + rng.uniform(0, 5, 5000))
+    assert len(found) <= 5 and all(kelvin == int(kelvin) for _, kelvin in found)

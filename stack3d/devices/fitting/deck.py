@@ -11,10 +11,16 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from stack3d import decks, yamlfile
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.devices.bound import CLOCKS
 from stack3d.devices.fitting.estimate import Fit
 from stack3d.devices.fitting.measurements import Table
 from stack3d.errors import DeckError, unknown_name
+from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
+
+MOST_TEMPERATURES = 20
+"""Of the data that are told one by one, in whole kelvin where there are more."""
 
 
 def fitted_device(tables: Sequence[Table]) -> DeviceDeck:
@@ -63,8 +69,35 @@ def source_of(fit: Fit) -> str:
     )
 
 
+def measured_range(fit: Fit) -> dict[str, Any]:
+    """Conductances, and temperatures or times at temperatures, of the data of a fit, as `valid` of a mechanism holds them."""
+    columns, found = fit.source.columns, dict[str, Any]()
+    levels = next((columns[n] for n in ("level", "target", "conductance") if n in columns), None)
+    if levels is not None and levels.size:
+        found["conductance_fitted"] = f"[{levels.min():.6g}, {levels.max():.6g}] S"
+    temperatures = columns.get("temperature")
+    if fit.mechanism in CLOCKS and "time" in columns:
+        at = np.full(fit.source.rows, fit.temperatures[0]) if temperatures is None else temperatures
+        found["exposures_fitted"] = [f"{t:.6g} s at {k - ZERO_CELSIUS:.6g} degC" for t, k in _longest(columns["time"], at)]
+    elif temperatures is not None:
+        found["temperature_fitted"] = f"[{temperatures.min():.6g}, {temperatures.max():.6g}] K"
+    return found | {"source": "range of what was measured"} if found else {}
+
+
+def _longest(times: Floats, temperatures: Floats) -> list[tuple[float, float]]:
+    """Longest time at each temperature, but for those that a longer one at a higher temperature covers."""
+    found: list[tuple[float, float]] = []
+    if np.unique(temperatures).size > MOST_TEMPERATURES:  # as read from a sensor
+        temperatures = np.floor(temperatures)
+    for kelvin in np.unique(temperatures)[::-1].tolist():
+        longest = float(times[temperatures == kelvin].max())
+        if all(longest > time for time, _ in found):
+            found.append((longest, kelvin))
+    return found[::-1]
+
+
 def mechanism_content(fit: Fit) -> dict[str, Any]:
-    """Mechanism of a deck: law, most likely values, source and posterior."""
+    """Mechanism of a deck: law, most likely values, source, range of what was measured, and posterior."""
     count = len(fit.parameters.free)
     posterior = {
         "parameters": [f"{f.key} [{f.unit}]" if f.unit else f.key for f in fit.parameters.free],
@@ -73,7 +106,9 @@ def mechanism_content(fit: Fit) -> dict[str, Any]:
         "noise": {f.key: float(f"{v:.4g}") for f, v in zip(fit.noise, fit.best[count:])},
     }
     content = fit.parameters.content(fit.best[:count].tolist())
-    return {"law": fit.law, **content, "source": source_of(fit), "posterior": posterior}
+    measured = measured_range(fit)
+    valid = {"valid": measured} if measured else {}
+    return {"law": fit.law, **content, "source": source_of(fit), **valid, "posterior": posterior}
 
 
 def deck_text(fits: Sequence[Fit], device: DeviceDeck, start: Any = None) -> str:
@@ -91,12 +126,21 @@ def deck_text(fits: Sequence[Fit], device: DeviceDeck, start: Any = None) -> str
         content = {k: v for k, v in start.items() if k != "name"}
         names = ", ".join(fit.mechanism for fit in fits)
         content["title"] = f"{content.get('title', 'Cells')}; {names} fitted to {fits[0].source.path.name}"
-    mechanisms = dict(content.get("mechanisms", {})) | {fit.mechanism: mechanism_content(fit) for fit in fits}
+    mechanisms = dict(content.get("mechanisms", {}))
+    for fit in fits:
+        mechanisms[fit.mechanism] = _with_allowed(mechanism_content(fit), mechanisms.get(fit.mechanism))
     writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style, writer.width, writer.sort_base_mapping_type_on_output = None, 128, False
     out = StringIO()
     writer.dump(_plain(content | {"mechanisms": mechanisms}), out)
     return out.getvalue()
+
+
+def _with_allowed(made: dict[str, Any], before: Any) -> dict[str, Any]:
+    """A mechanism with the allowed ranges of the one in whose place it comes."""
+    given = before.get("valid", {}) if isinstance(before, Mapping) else {}
+    allowed = {key: value for key, value in given.items() if key.endswith("_allowed")}
+    return made | {"valid": made.get("valid", {}) | allowed} if allowed else made
 
 
 def _plain(node: Any) -> Any:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import math
 import sys
+import warnings
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from stack3d import units, yamlfile
-from stack3d.errors import DeckError, Problem, did_you_mean
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.layout import Floats
 
 MOST_BYTES = 200_000_000
@@ -62,6 +64,10 @@ USUAL = {
 }
 """What others call a column: the one that is meant."""
 TIMES = ("s", "sec", "min", "h", "hr", "hours", "days")
+COLDEST, LEAST_HOT = 173.15, 546.15
+"""Below the first a column of temperatures is asked about; and where it begins above the other, 273 written for degC. [K]"""
+MOST_APART = 100.0
+"""Times that the conductances of a file lie from the levels that were written, by the medians."""
 SIGNED = ("change", "low", "high")
 """The 1st and 99th percentile of a change, or the ends of a window."""
 
@@ -132,7 +138,29 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
         raise DeckError(problems[:MOST_TOLD])
     if not cells and not any(v for v in values.values()):
         raise DeckError(Problem("", "holds no rows below a header", str(path)))
-    return Table(path, {name: np.array(v) for name, v in values.items()}, _apart(cells, values))
+    arrays = {name: np.array(v) for name, v in values.items()}
+    for name, said in _odd(arrays, columns):
+        told = Problem(f"column {list(columns).index(name) + 1} ({name})", said, str(path), head)
+        warnings.warn(ValidityWarning(str(told)), stacklevel=3)
+    return Table(path, arrays, _apart(cells, values))
+
+
+def _odd(values: Mapping[str, Floats], units_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Columns whose unit is hardly meant, by what they hold, and what is told of each."""
+    kelvin = values.get("temperature", np.zeros(0))
+    if kelvin.size and kelvin.min() < COLDEST:
+        said = f"[{units_of['temperature']}] begins at {kelvin.min():.4g} K, which is {kelvin.min() - ZERO_CELSIUS:.4g} degC"
+        yield "temperature", f"{said}: are degrees Celsius meant?"
+    if kelvin.size and kelvin.min() > LEAST_HOT:
+        said = f"[{units_of['temperature']}] holds nothing below {kelvin.min() - ZERO_CELSIUS:.4g} degC"
+        yield "temperature", f"{said}, which are {kelvin.min():.4g} K: are kelvin meant?"
+    first = next((name for name in ("level", "target") if name in values), "")
+    for name in ("conductance", "mean") if first else ():
+        if name in values and values[name].size:
+            ratio = float(np.median(values[first]) / np.median(values[name]))
+            if not 1 / MOST_APART < ratio < MOST_APART:
+                more = f"{max(ratio, 1 / ratio):.3g} times {'below' if ratio > 1 else 'above'} {first} [{units_of[first]}]"
+                yield name, f"[{units_of[name]}] lies {more}, by the medians: are both units right?"
 
 
 def _number(text: str, name: str, unit: str) -> float:
