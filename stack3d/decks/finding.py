@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 from stack3d import yamlfile
-from stack3d.errors import DeckError, brief, did_you_mean
+from stack3d.errors import DeckError, UnknownNameError, brief, did_you_mean, unknown_name
 
 KINDS = (
     "geometries", "solvers", "scenarios", "materials", "devices", "cooling", "networks", "data", "periphery", "coolants",
@@ -21,6 +22,9 @@ COMMON = {"title", "name", "source", "assumed"}
 
 MOST_LOOKED_AT = 200
 """Files of a folder of the user that are read to see whether they are decks of a kind that could have been meant."""
+
+ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,7}$")
+"""Of a name that is one of a file."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -82,6 +86,30 @@ def find(kind: str, name: str, beside: Path | None = None, but: Path | None = No
                 return (base / name).resolve()
         return None
     return next(iter(candidates(kind, name, beside, but)), None)
+
+
+def no_file(name: str, beside: Path | None = None) -> str | None:
+    """What is said of a name that is a path, and where no such file lies; None for a name without slash and ending."""
+    if not is_possible(name) or not ("/" in name or ENDING.search(name)):
+        return None
+    folders = dict.fromkeys(((beside or Path.cwd()).resolve(), Path.cwd()))
+    for folder in folders:
+        path = folder / name
+        if path.is_dir():
+            return f"{name} is a folder; name a file in it"
+        if path.is_file():
+            return f"{name} is no deck: those end with .yaml or .yml"
+    there = [p.name for folder in folders for p in islice((folder / name).parent.glob("*"), MOST_LOOKED_AT) if p.is_file()]
+    near = did_you_mean(Path(name).name, there)
+    looked = " and ".join("the working folder" if f == Path.cwd() else yamlfile.shown(f) for f in folders)
+    return f"no file {brief(name)}{near}; looked in {looked}"
+
+
+def unknown_deck(kind: str, name: str, word: str) -> UnknownNameError:
+    """The error of a name that no deck of a kind, called by a `word`, has, nor a file."""
+    if missing := no_file(name):
+        return UnknownNameError(missing)
+    return unknown_name(word, name, available(kind))
 
 
 def candidates(kind: str, name: str, beside: Path | None = None, but: Path | None = None) -> list[Path]:
@@ -163,6 +191,8 @@ def scenario_path(path: str | Path) -> Path:
         if name and is_possible(name) and Path(path).exists():
             what = "a folder; name a file in it" if Path(path).is_dir() else "a pipe or a device; name an ordinary file"
             raise DeckError(f"{brief(name)} is no scenario but {what}")
+        if missing := no_file(name):
+            raise DeckError(missing)
         known = sorted(available("scenarios"))
         raise DeckError(f"no scenario {brief(name)}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
     return found

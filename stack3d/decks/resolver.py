@@ -11,7 +11,7 @@ from typing import Any
 
 from stack3d import floorplans, yamlfile
 from stack3d.decks import power_maps
-from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead
+from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead, no_file
 from stack3d.decks.mistakes import SET, index_of, steps_of
 from stack3d.decks.named_paths import LAYER_LISTS, PART
 from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
@@ -132,7 +132,7 @@ class Resolver:
         if path is None:
             known = [*available(kind, base, self.path), *BUILT_IN.get(kind, ())]
             near = instead(kind, name, base) or did_you_mean(name, known)
-            message = f"no deck {brief(name)} in {kind}{near}; known: {', '.join(sorted(known))}"
+            message = no_file(name, base) or f"no deck {brief(name)} in {kind}{near}; known: {', '.join(sorted(known))}"
             self.problems.append(Problem(key, message, *place))
             return None
         try:

@@ -23,7 +23,7 @@ def start(name: str, kind: str, folder: Path) -> Path:
     Parameters
     ----------
     name : str
-        Of the scenario and its file.
+        Of the scenario and its file; an ending ``.yaml`` or ``.yml`` is left out.
     kind : str
         Of `starters`.
     folder : Path
@@ -40,6 +40,7 @@ def start(name: str, kind: str, folder: Path) -> Path:
     """
     if kind not in starters():
         raise unknown_name("kind of starting point", kind, starters())
+    name = name.removesuffix(".yaml").removesuffix(".yml")
     path = storage.inside(folder, f"{name}.yaml")
     text = (FOLDER / f"{kind}.yaml").read_text(encoding="utf-8").replace("{name}", name)
     try:

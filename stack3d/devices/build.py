@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from stack3d import decks, yamlfile
 from stack3d.devices.laws import MECHANISMS, Law
 from stack3d.devices.model import ATTRIBUTES, DeviceModel
-from stack3d.errors import DeckError, Problem, UnknownNameError, did_you_mean, unknown_name
+from stack3d.errors import DeckError, Problem, UnknownNameError, did_you_mean
 from stack3d.schema.device import BANDS, Band, DeviceDeck, MechanismDeck, banded_keys, choose_band
 
 
@@ -35,7 +35,7 @@ def load_device(name: str) -> DeviceDeck:
     """
     path = decks.find("devices", name)
     if path is None:
-        raise unknown_name("device", name, decks.available("devices"))
+        raise decks.unknown_deck("devices", name, "device")
     tree = yamlfile.read(path)
     tree.put("name", path.stem, (yamlfile.shown(path), 1))
     problems = decks.read_tables(tree)

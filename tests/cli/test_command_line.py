@@ -238,7 +238,7 @@ def test_sweep_runs_every_combination(small: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["run", "nowhere.yaml"], 2, "no scenario 'nowhere.yaml'"),
+        (["run", "nowhere.yaml"], 2, "no file 'nowhere.yaml'"),
         (["run", "small.yaml", "--set", "x"], 2, "KEY=VALUE"),
         (["run", "small.yaml", "--until", "lunch"], 2, "--until knows 'thermal'"),
         (["run", "small.yaml", "--set", "expect={heat_in: '[2, 3] W'}"], 1, "heat_in spans 1 to 1 W, expected [2, 3] W"),

@@ -15,7 +15,7 @@ from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.bound import CLOCKS
 from stack3d.devices.fitting.estimate import Fit
 from stack3d.devices.fitting.measurements import Table
-from stack3d.errors import DeckError, unknown_name
+from stack3d.errors import DeckError
 from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
 
@@ -42,7 +42,7 @@ def deck_content(name: str) -> Any:
     """Plain content of a deck by name or path, its tables read."""
     path = decks.find("devices", name)
     if path is None:
-        raise unknown_name("device", name, decks.available("devices"))
+        raise decks.unknown_deck("devices", name, "device")
     tree = yamlfile.read(path)
     decks.read_tables(tree)
     return tree

@@ -54,7 +54,8 @@ def import_files(
     """
     for path in paths:
         if path.suffix not in KINDS:
-            raise DeckError(f"{path}: no file that can be imported; known: {', '.join(KINDS)}")
+            said = "no file that can be imported" if path.exists() else "there is no such file"
+            raise DeckError(f"{path}: {said}; known: {', '.join(KINDS)}")
     stacks = [p for p in paths if p.suffix in WHOLE]
     if len(stacks) > 1:
         raise DeckError(f"one {stacks[0].suffix} makes one scenario, got {', '.join(map(str, stacks))}")
