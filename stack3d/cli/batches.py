@@ -211,7 +211,7 @@ def validate(
         from stack3d.yamltree import WATCHED
 
     limit_memory(memory)
-    before, bad = WATCHED.set(Waiting()), False
+    before, bad, odd = WATCHED.set(Waiting()), False, set[str]()
     try:
         with sparing():
             for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
@@ -220,7 +220,9 @@ def validate(
                     if found.warning is not None:
                         aside(f"warning: {found.label} {found.warning}")
                     for text in found.odd:
-                        aside(f"warning: {text}")
+                        if text not in odd:
+                            aside(f"warning: {text}")
+                        odd.add(text)
                 else:
                     fail(str(found.error))
                     bad = True

@@ -56,7 +56,7 @@ class Checked:
     warning : str or None
         What there is to say of a case without mistakes.
     odd : tuple of str
-        Values that are hardly meant, with their places; of a study each once.
+        Values that are hardly meant, with their places.
     """
 
     label: str
@@ -111,13 +111,12 @@ def _checked(draft: StudyDraft, every: bool) -> Iterator[Checked]:
         n += 1
         error, warning, layers, odd = _mistakes(draft, point)
         n_wrong += error is not None
-        new = tuple(text for text in odd if text not in waiting)
-        waiting |= dict.fromkeys(new)
+        waiting |= dict.fromkeys(odd)
         if error is not None and str(error) not in told:
             told.add(str(error))
             yield Checked(draft.label(point), error)
         elif error is None and not is_large:
-            yield Checked(draft.label(point), warning=warning, odd=new)
+            yield Checked(draft.label(point), warning=warning, odd=odd)
         left -= max(weight, LAYER * layers)
         if is_large and n >= FEW and left < 0:
             break

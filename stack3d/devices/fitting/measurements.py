@@ -139,10 +139,26 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
     if not cells and not any(v for v in values.values()):
         raise DeckError(Problem("", "holds no rows below a header", str(path)))
     arrays = {name: np.array(v) for name, v in values.items()}
-    for name, said in _odd(arrays, columns):
-        told = Problem(f"column {list(columns).index(name) + 1} ({name})", said, str(path), head)
-        warnings.warn(ValidityWarning(str(told)), stacklevel=3)
+    _ask(arrays, columns, path, head)
     return Table(path, arrays, _apart(cells, values))
+
+
+def _ask(values: Mapping[str, Floats], units_of: Mapping[str, str], path: Path, head: int) -> None:
+    """Warn of columns whose unit is hardly meant.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray
+        In SI.
+    units_of : mapping of str to str
+        As the header has them.
+    path : Path
+    head : int
+        Line of the header.
+    """
+    for name, said in _odd(values, units_of):
+        told = Problem(f"column {list(units_of).index(name) + 1} ({name})", said, str(path), head)
+        warnings.warn(ValidityWarning(str(told)), stacklevel=4)
 
 
 def _odd(values: Mapping[str, Floats], units_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:

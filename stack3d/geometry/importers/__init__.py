@@ -53,9 +53,7 @@ def import_files(
         With file and line of what cannot be read, and for what would change the temperatures if it were left out.
     """
     for path in paths:
-        if path.suffix not in KINDS:
-            said = "no file that can be imported" if path.exists() else "there is no such file"
-            raise DeckError(f"{path}: {said}; known: {', '.join(KINDS)}")
+        _check_kind(path)
     stacks = [p for p in paths if p.suffix in WHOLE]
     if len(stacks) > 1:
         raise DeckError(f"one {stacks[0].suffix} makes one scenario, got {', '.join(map(str, stacks))}")
@@ -65,6 +63,13 @@ def import_files(
     if stacks:
         return WHOLE[stacks[0].suffix](stacks[0], [p for p in paths if p not in stacks], wish)
     return _of_chip(paths, wish)
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse a file of an ending that is not known."""
+    if path.suffix not in KINDS:
+        said = "no file that can be imported" if path.exists() else "there is no such file"
+        raise DeckError(f"{path}: {said}; known: {', '.join(KINDS)}")
 
 
 def _size(text: str) -> float:
