@@ -20,6 +20,7 @@ from stack3d.cli.arguments import (
     fail,
     free,
     limit_memory,
+    opened,
     parsed,
     write_page,
     written_as,
@@ -116,6 +117,8 @@ class _Ended:
     """Names of studies of levers, which the page of their case goes without: `report` draws their own."""
     folders: dict[Path, None] = field(default_factory=dict)
     """Of the studies that a page is drawn of, in their order."""
+    swept: dict[Path, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Folder of a study → summary of each of its cases, by the name of its folder."""
     total: int = 0
     failed: int = 0
     missed: int = 0
@@ -142,6 +145,7 @@ class _Ended:
                 self.folders[folder] = None
 
     def _tell_verdict(self, report: Report) -> None:
+        self.swept = {folder: cases for folder, cases in self.swept.items() if folder.name != report.name}
         self.verdict = self.verdict or report.exit_code
         for line in report.lines:
             if report.exit_code:
@@ -170,9 +174,22 @@ class _Ended:
         typer.echo(f"{report.name}{note}: {report.folder}")
         for line in report.lines if not report.is_swept else ():
             typer.echo(f"  {line}")
+        if report.is_swept and report.folder is not None:
+            self.swept.setdefault(report.folder.parents[1], {})[report.folder.name] = report.lines
+
+    def _tell_tables(self) -> None:
+        """Print what the cases of each sweep came to, side by side; a search says more in its verdict."""
+        from stack3d.report.study_table import study_lines
+
+        for folder, cases in self.swept.items():
+            if len(cases) > 1 and (folder / "study.nc").is_file():
+                typer.echo(f"{folder.name}: {folder}")
+                for line in study_lines(opened(folder), cases):
+                    typer.echo(f"  {line}")
 
     def leave(self) -> None:
-        """Draw the page; exit with a code of its own unless all is well."""
+        """Tell sweeps as tables and draw the page; exit with a code of its own unless all is well."""
+        self._tell_tables()
         if self.page is not None and self.folders:
             write_page(list(self.folders), self.page)
         if self.failed and self.total > 1:

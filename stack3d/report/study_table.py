@@ -1,0 +1,135 @@
+"""A study as a small table of text: swept values, what each case came to with its error, and whether its limits are kept."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stack3d.layout import Floats
+from stack3d.report.study_answers import ANSWERS, TIME, has, labels_of, last, swept, values_of, varies
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ALWAYS = ("peak", "accuracy", "life")
+"""Answers that have a column in every study that has them."""
+ALSO = ("error", "energy", "latency", "pumping", "cost", "area", "yield", "power", "tiers")
+"""Those that have one where the cases differ in them."""
+MOST_COLUMNS = 6
+"""Of answers."""
+MOST_ROWS = 40
+"""Cases that are shown."""
+NAMES = {
+    "peak": "peak", "accuracy": "accuracy at the end", "life": "lasts", "error": "error of logits",
+    "energy": "energy per inference", "latency": "latency", "pumping": "pumping",
+    "yield": "good chips", "power": "power", "area": "floor",
+}  # fmt: skip
+"""Short headings of answers."""
+NOTES = {"peak": "of a peak: its stated error", "accuracy": "of an accuracy: its deviation over the chips"}
+"""What stands behind the sign ±."""
+
+
+def study_lines(tree: xr.DataTree, said: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """Lines of the table of a study, the head first; none for the result of one case.
+
+    Parameters
+    ----------
+    tree : DataTree
+        The study, as ``stack3d.open_results`` reads it.
+    said : mapping of str to sequence of str, optional
+        Lines of the summary of each case, by the twelve digits that name its folder.
+    """
+    dimensions = swept(tree)
+    if not dimensions:
+        return []
+    heads, rows = list(dimensions), [list(row) for row in itertools.product(*(labels_of(tree, d) for d in dimensions))]
+    for name in _shown(tree):
+        head, texts = _column(tree, name)
+        heads.append(head)
+        rows = [[*row, text] for row, text in zip(rows, texts)]
+    states = [str(s) for s in tree.dataset["status"].transpose(*dimensions).values.ravel()]
+    if notes := _notes(tree, said or {}):
+        heads.append("limits and warnings")
+        rows = [[*row, note] for row, note in zip(rows, notes)]
+    if set(states) != {"done"}:
+        heads.append("status")
+        rows = [[*row, state] for row, state in zip(rows, states)]
+    lines = _aligned([heads, *rows[:MOST_ROWS]])
+    if len(rows) > MOST_ROWS:
+        lines.append(f"… and {len(rows) - MOST_ROWS} cases more: `stack3d report` has all")
+    beside = [NOTES[name] for name in NOTES if any(NAMES[name] in head for head in heads)]
+    return [*lines, f"± {', '.join(beside)}"] if any("±" in line for line in lines) else lines
+
+
+def _shown(tree: xr.DataTree) -> list[str]:
+    """Answers that get a column."""
+    names = [n for n in ALWAYS if has(tree, n) and not np.isnan(values_of(tree, n).values.astype(float)).all()]
+    names += [n for n in ALSO if n not in swept(tree) and varies(tree, n) and (n != "error" or "accuracy" not in names)]
+    return names[:MOST_COLUMNS]
+
+
+def _column(tree: xr.DataTree, name: str) -> tuple[str, list[str]]:
+    """Heading with unit, and the text of each case."""
+    answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
+    factor, unit = answer.scaled(values)
+    doubts = {"peak": _peak_errors, "accuracy": _spreads}.get(name)
+    beside = np.full(values.size, np.nan) if doubts is None else doubts(tree)
+    cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
+    texts = [
+        "-" if np.isnan(v) else f"{'≥ ' * bool(c)}{answer.brief(v, factor)}{'' if np.isnan(e) else f' ± {e:.2g}'}"
+        for v, c, e in zip(values, cut, beside)
+    ]
+    head = NAMES.get(name, answer.short_label)
+    return head if answer.digits == TIME or not unit else f"{head} [{unit}]", texts
+
+
+def _peak_errors(tree: xr.DataTree) -> Floats:
+    """Stated error of the hottest temperature of each case; NaN where none is stated. [K]"""
+    size = int(tree.dataset["status"].size)
+    best, errors = np.full(size, -np.inf), np.full(size, np.nan)
+    for path in (ANSWERS["peak"].needs[0], *ANSWERS["peak"].more):
+        group, name = path.split("/")
+        found = tree.children[group].dataset if group in tree.children else {}
+        if name not in found or f"{name}_error" not in found:
+            continue
+        values, error = (
+            found[n].broadcast_like(found[name]).transpose(*swept(tree), ...).values.reshape(size, -1)
+            for n in (name, f"{name}_error")
+        )
+        at = np.nanargmax(np.where(np.isnan(values), -np.inf, values), axis=1)
+        peak, beside = values[np.arange(size), at], error[np.arange(size), at]
+        best, errors = np.where(peak > best, peak, best), np.where(peak > best, beside, errors)
+    return errors
+
+
+def _spreads(tree: xr.DataTree) -> Floats:
+    """Standard deviation over the chips of each case of the accuracy at the end. [points]"""
+    names = [p for p in (*ANSWERS["accuracy"].more, *ANSWERS["accuracy"].needs) if p.split("/")[1] in tree["mvm"].dataset]
+    group, name = names[0].split("/")
+    spread = 100 * last(tree.children[group].dataset[name]).std("sample", ddof=1)
+    return np.asarray(spread.transpose(*swept(tree)).values, float).ravel()
+
+
+def _notes(tree: xr.DataTree, said: Mapping[str, Sequence[str]]) -> list[str]:
+    """Of each case whether its limits are kept, and how many warnings it has; empty where there is nothing to say."""
+    found = []
+    for digest in tree.dataset["case_hash"].transpose(*swept(tree)).values.ravel():
+        lines = said.get(str(digest)[:12], ())
+        warned = [line for line in lines if line.startswith("warning")]
+        passed = [match[1] for line in warned if (match := re.match(r"warning\s+limits\.([^:]+):", line))]
+        kept = [match[1] for line in lines if (match := re.match(r"within limits\s+(\S+ K)", line))]
+        parts = [f"passed: {', '.join(dict.fromkeys(passed))}"] if passed else [f"kept, {k} left" for k in kept]
+        if others := len(warned) - len(passed):
+            parts.append(f"{others} warning{'s' if others > 1 else ''}")
+        found.append("; ".join(parts))
+    return found if any(found) else []
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side, each as wide as its longest text."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
