@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -195,3 +195,10 @@ def write_page(found: Sequence[Path], output: Path, threshold: float | None = No
         page = report_page([opened(path) for path in found], threshold=threshold, levers=levers)
     results.write_text(output, page)
     typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
+
+
+def table_of(study: Path, said: Mapping[str, Sequence[str]]) -> list[str]:
+    """Lines of the table of a study in a folder; `said` are the summaries of its cases, by the names of their folders."""
+    from stack3d.report import study_lines
+
+    return study_lines(opened(study), said)

@@ -20,8 +20,8 @@ from stack3d.cli.arguments import (
     fail,
     free,
     limit_memory,
-    opened,
     parsed,
+    table_of,
     write_page,
     written_as,
 )
@@ -179,12 +179,10 @@ class _Ended:
 
     def _tell_tables(self) -> None:
         """Print what the cases of each sweep came to, side by side; a search says more in its verdict."""
-        from stack3d.report.study_table import study_lines
-
         for folder, cases in self.swept.items():
             if len(cases) > 1 and (folder / "study.nc").is_file():
                 typer.echo(f"{folder.name}: {folder}")
-                for line in study_lines(opened(folder), cases):
+                for line in table_of(folder, cases):
                     typer.echo(f"  {line}")
 
     def leave(self) -> None:
