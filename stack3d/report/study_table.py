@@ -50,19 +50,25 @@ def study_lines(tree: xr.DataTree, said: Mapping[str, Sequence[str]] | None = No
     for name in _shown(tree):
         head, texts = _column(tree, name)
         heads.append(head)
-        rows = [[*row, text] for row, text in zip(rows, texts)]
+        _beside(rows, texts)
     states = [str(s) for s in tree.dataset["status"].transpose(*dimensions).values.ravel()]
     if notes := _notes(tree, said or {}):
         heads.append("limits and warnings")
-        rows = [[*row, note] for row, note in zip(rows, notes)]
+        _beside(rows, notes)
     if set(states) != {"done"}:
         heads.append("status")
-        rows = [[*row, state] for row, state in zip(rows, states)]
+        _beside(rows, states)
     lines = _aligned([heads, *rows[:MOST_ROWS]])
     if len(rows) > MOST_ROWS:
         lines.append(f"… and {len(rows) - MOST_ROWS} cases more: `stack3d report` has all")
     beside = [NOTES[name] for name in NOTES if any(NAMES[name] in head for head in heads)]
     return [*lines, f"± {', '.join(beside)}"] if any("±" in line for line in lines) else lines
+
+
+def _beside(rows: list[list[str]], texts: Sequence[str]) -> None:
+    """Add a column to rows."""
+    for row, text in zip(rows, texts):
+        row.append(text)
 
 
 def _shown(tree: xr.DataTree) -> list[str]:
