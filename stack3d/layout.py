@@ -6,7 +6,7 @@ frozen data: no file, no mesh generator and no solver is needed to make or read 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -26,6 +26,9 @@ from stack3d.materials import Floats as Floats
 from stack3d.materials import Material as Material
 from stack3d.rectangles import Rectangle as Rectangle
 from stack3d.rectangles import overlapping as overlapping
+
+SAME_PLACE = 1e-9
+"""Maxima of neighbouring layers this near are one, on their common face. [K]"""
 
 
 @dataclass(frozen=True)
@@ -261,6 +264,21 @@ class HeatSource:
     extent: Rectangle
     power: float
     """[W]"""
+
+
+def hottest_layer(maxima: Floats, heated: Collection[int]) -> int:
+    """Index of the hottest layer; of those that share the hottest place, which lies on their face, the first that is heated.
+
+    Parameters
+    ----------
+    maxima : ndarray, shape (layers,)
+        NaN where unknown, but not everywhere. [K] or [degC]
+    heated : collection of int
+        Layers with a source of heat.
+    """
+    first = int(np.nanargmax(maxima))
+    alike = np.flatnonzero(maxima >= maxima[first] - SAME_PLACE).tolist()
+    return next((i for i in alike if i in heated), first)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stack3d.case import floor
 from stack3d.chances import standard_error
 from stack3d.chip import Chip
 from stack3d.constants import YEAR, ZERO_CELSIUS
-from stack3d.layout import Floats
+from stack3d.layout import Floats, hottest_layer
 from stack3d.unit_text import duration, short
 from stack3d.workload.power import STANDING
 
@@ -48,7 +48,7 @@ def summarise(
     warmest : mapping, optional
         Of a transient: variables at its hottest instant.
     """
-    lines = [_peak(chip, values, coordinates, warmest), *_phases(values, coordinates)]
+    lines = [_peak(chip, values, coordinates, warmest), *_phases(chip, values, coordinates)]
     if "thermal/temperature_mean" in values:
         means = values["thermal/temperature_mean"]
         low, high = int(np.argmin(means)), int(np.argmax(means))
@@ -88,12 +88,12 @@ def summarise(
     return tuple(lines)
 
 
-def _phases(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
+def _phases(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
     """Time, hottest place and share of the ageing of each phase of a mission."""
     lines, ageing = [], values.get("reliability/phase_ageing")
     for i, name in enumerate(coordinates.get("mission_phase", ())):
         maxima = values["thermal/phase_layer_temperature_max"][i]
-        hottest = int(np.argmax(maxima))
+        hottest = hottest_layer(maxima, chip.heated)
         error = _error(values, "phase_layer_temperature_max", (i, hottest))
         at_most = f"{maxima[hottest] - ZERO_CELSIUS:.2f}{error} degC in {coordinates['layer'][hottest]}"
         aged = ""
@@ -154,7 +154,7 @@ def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any],
     """The hottest point with its error and place, and of a transient its time."""
     there, of_layers, spot = (values, "max", "hot_spot") if warmest is None else (warmest, "peak", "peak_spot")
     maxima = values[f"thermal/layer_temperature_{of_layers}"]
-    hottest = int(np.argmax(maxima))
+    hottest = hottest_layer(maxima, chip.heated)
     peak = float(maxima[hottest])
     layer = coordinates["layer"][hottest]
     rise = peak - chip.scenario.cooling.ambient
@@ -182,7 +182,7 @@ def _higher(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any
     if "thermal/layer_temperature_high" not in values:
         return ""
     highest = values["thermal/layer_temperature_high"].max(axis=0)
-    hottest = int(np.argmax(highest))
+    hottest = hottest_layer(highest, chip.heated)
     if highest[hottest] - values["thermal/layer_temperature_max"].max() < HIGHER:
         return ""
     error, rise = _error(values, "layer_temperature_high", hottest), highest[hottest] - chip.scenario.cooling.ambient

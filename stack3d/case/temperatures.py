@@ -13,6 +13,7 @@ from stack3d.errors import SolverError, ValidityWarning
 from stack3d.heat import Heat
 from stack3d.heat.loads import component_powers
 from stack3d.heat.too_hot import FIELD_IS_GIVEN, Drawn, parts_of, remedy
+from stack3d.layout import hottest_layer
 from stack3d.record import Record
 from stack3d.schema import celsius
 
@@ -87,7 +88,7 @@ def check_temperatures(chip: Chip, record: Record, heated: Drawn, *, is_field: b
         text = f"the mean temperature of layer {coldest!r} is {celsius(float(means.min()))}, below absolute zero,"
         raise SolverError(f"{text} {heated}: is a power negative, or in the wrong unit?")
     maxima = hottest_layers(record)
-    where = f"{celsius(peak)} in layer {str(layers[int(np.argmax(maxima))])!r} {heated}"
+    where = f"{celsius(peak)} in layer {str(layers[hottest_layer(maxima, chip.heated)])!r} {heated}"
     if peak > NOTHING_SOLID:
         text = f"the peak temperature is {where}; no material is solid there: is a power in the wrong unit?"
         text += f" {remedy(chip, HOTTEST, heated)}"

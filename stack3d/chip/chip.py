@@ -47,6 +47,11 @@ class Chip:
     phases: tuple[Phase, ...] = ()
 
     @property
+    def heated(self) -> frozenset[int]:
+        """Layers with explicit heat or tiles, by index."""
+        return frozenset(self.stack.index[name] for name in (*(s.layer for s in self.sources), *(p for p, _ in self.places)))
+
+    @property
     def places(self) -> Sequence[tuple[str, Rectangle]]:
         """Layer and box of every tile; of a chip without a workload none."""
         return ()

@@ -101,6 +101,16 @@ class Facts:
         """Crossbar layers, bottom first."""
         return self.stack.with_role("rram")
 
+    @cached_property
+    def heated(self) -> frozenset[int]:
+        """Layers with a source of heat, by index: those that explicit powers name, and tiers that compute."""
+        power = self.scenario.get("power") or {}
+        named = {source.get("layer") for source in power.get("sources") or () if isinstance(source, dict)}
+        return frozenset(
+            i for i, layer in enumerate(self.stack.named)
+            if layer.name in named or (layer.role == "rram" and self.scenario.get("workload"))
+        )  # fmt: skip
+
     def zoom(self) -> tuple[float, float] | None:
         """Heights between which the thin layers of the tiers lie, None when they are no small part of the stack. [m]"""
         mine = [layer for layer in self.stack.named if layer.tier is not None] or list(self.tiers)

@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from stack3d.layout import FILL, Floats, Layer, Rectangle
+from stack3d.layout import FILL, Floats, Layer, Rectangle, hottest_layer
 from stack3d.report import svg
 from stack3d.report.chart import ColourScale, colour_scale, ink_on
 from stack3d.report.facts import Facts
@@ -46,12 +46,14 @@ class DrawnSlab:
         [degC]
     field : ndarray, shape (ny, nx), optional
         Its map. [degC]
+    is_hottest : bool
     """
 
     layer: Layer
     mean: float
     peak: float
     field: Floats | None
+    is_hottest: bool = False
 
 
 def can_draw(facts: Facts) -> bool:
@@ -85,11 +87,11 @@ def _slabs(facts: Facts) -> tuple[list[DrawnSlab], int]:
     mean, peak = facts.celsius(NEEDED[0]), facts.celsius(NEEDED[1])
     named = facts.stack.named
     apart = [i for i, layer in enumerate(named) if layer.part != FILL and (layer.tier is None or layer.role == "rram")]
-    hottest = int(np.nanargmax(peak))
+    hottest = hottest_layer(peak, facts.heated)
     kept = sorted({*apart, hottest})
     if len(kept) > MOST:
         kept = sorted(_chosen(kept, [named[i] for i in kept], hottest))
-    slabs = [DrawnSlab(named[i], float(mean[i]), float(peak[i]), fields.get(named[i].name)) for i in kept]
+    slabs = [DrawnSlab(named[i], float(mean[i]), float(peak[i]), fields.get(named[i].name), i == hottest) for i in kept]
     return slabs, len(named) - len(kept)
 
 
@@ -213,7 +215,7 @@ def _spot(facts: Facts, slabs: Sequence[DrawnSlab], place: _Drawing, scale: Colo
     digits : int
         Of temperatures.
     """
-    row = int(np.argmax([slab.peak for slab in slabs]))
+    row = next(i for i, slab in enumerate(slabs) if slab.is_hottest)
     slab, text = slabs[row], f"hottest {slabs[row].peak:.{digits}f} °C"
     if not facts.has("thermal/hot_spot") or slab.peak - slab.mean < SAME * (scale.high - scale.low):
         x, y = LEFT + 0.5 * WIDE, place.at(row, place.x0, 0.5 * (slab.layer.extent.y0 + slab.layer.extent.y1))[1]
@@ -258,7 +260,7 @@ def picture(facts: Facts, identity: str = "picture", scale: ColourScale | None =
     body = "".join(_slab(place, row, slab, scale, digits) for row, slab in enumerate(slabs))
     body += "".join(_label(place, row, slab, digits) for row, slab in enumerate(slabs))
     body += _spot(facts, slabs, place, scale, digits) + _bar(scale)
-    hottest = max(slabs, key=lambda slab: slab.peak)
+    hottest = next(slab for slab in slabs if slab.is_hottest)
     said = f"The stack coloured by temperature; hottest {hottest.peak:.{digits}f} °C in {hottest.layer.name}"
     drawing = (
         f'<svg id="{identity}" class="stack" viewBox="0 0 {WIDTH:.0f} {place.height:.0f}" role="img" tabindex="0"'

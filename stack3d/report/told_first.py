@@ -9,7 +9,7 @@ import numpy as np
 
 from stack3d import units
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.layout import Floats
+from stack3d.layout import Floats, hottest_layer
 from stack3d.report.chart import si
 from stack3d.report.facts import Facts
 from stack3d.report.study_answers import ANSWERS, extremes
@@ -39,7 +39,8 @@ def peak(facts: Facts) -> tuple[float, str, float]:
     """Highest temperature [degC], the layer it is in, and its stated error [K], not a number where there is none."""
     name = next(n for n in PEAKS if facts.has(f"thermal/{n}"))
     values = np.atleast_2d(facts.values(f"thermal/{name}"))
-    row, hottest = divmod(int(np.nanargmax(values)), values.shape[1])
+    row = int(np.nanargmax(values)) // values.shape[1]
+    hottest = hottest_layer(values[row], facts.heated)
     layer = str(facts.get(f"thermal/{name}")["layer"].values[hottest])
     stated = np.atleast_2d(facts.values(f"thermal/{name}_error")) if facts.has(f"thermal/{name}_error") else np.empty(0)
     error = float(stated[min(row, len(stated) - 1), hottest]) if stated.size else np.nan

@@ -6,7 +6,7 @@ from stack3d.errors import DeckError
 from stack3d.fe.lines import LineRecovery, hat_integrals, hat_values
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
-from stack3d.layout import HeatSource, Rectangle
+from stack3d.layout import HeatSource, Rectangle, hottest_layer
 from stack3d.schema.geometry import GeometryDeck
 from stack3d.schema.numerics import MeshDeck
 
@@ -188,3 +188,11 @@ def test_refinement_concentrates_lines_at_sources() -> None:
     steps = np.diff(grid.x)
     at_edge = steps[np.searchsorted(grid.x, 0.004)]
     assert at_edge < 0.2 * steps.max() and steps.max() <= 0.001 * (1 + 1e-9)
+
+
+def test_of_layers_that_share_the_hottest_place_the_heated_one_is_named() -> None:
+    """A die that heats and the substrate below it have one hottest node on their face: the peak was told of the substrate."""
+    maxima = np.array([350.0, 360.0, 360.0, 340.0])
+    assert hottest_layer(maxima, {2}) == 2
+    assert hottest_layer(maxima, {0, 3}) == 1  # none of the two heats
+    assert hottest_layer(np.array([np.nan, 360.0, 359.9]), {2}) == 1
