@@ -32,6 +32,8 @@ MOST_BYTES = 64_000_000
 
 MOST_UNITS = 20_000
 """Of a floorplan."""
+MOST_SIZE = 0.5
+"""Of a unit, and of its place, in a HotSpot floorplan: beyond any wafer. [m]"""
 MOST_TOLD = 6
 """Wrong titles that are told."""
 
@@ -145,6 +147,9 @@ def _hotspot_lines(path: Path) -> Iterator[tuple[FileLine, str, list[float], lis
         size = [number(word, path, line, key) for word in words[1:5]]
         if min(size[:2]) <= 0:
             message = f"wants a positive width and height, got {size[0]:g} and {size[1]:g}"
+            raise DeckError(Problem(key, message, *place))
+        if max(map(abs, size)) > MOST_SIZE:
+            message = f"lengths of a .flp are metres, and this unit has {max(size, key=abs):g}: are mm or um meant?"
             raise DeckError(Problem(key, message, *place))
         yield place, words[0], size, words[5:]
 

@@ -224,7 +224,10 @@ def test_a_transient_stack_can_be_taken_over_steady() -> None:
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        ("hotspot_chip", ["0.333", "bottom face", "c_convec", "2 samples", "not used: model_type"]),
+        (
+            "hotspot_chip",
+            ["0.333", "bottom face", "c_convec", "2 samples", "not used: model_type", "t_spreader 0.001", "k_sink 400"],
+        ),
         ("hotspot_stack", ["l2_upper: no lateral heat flow"]),
         ("ice_die", ["micrometres", "top down", "first counts", "T3d"]),
         ("ice_tiers", ["ends with the shortest", "error control"]),
@@ -357,3 +360,27 @@ def test_other_files_are_refused() -> None:
         import_files([FOLDER / "hotspot_chip" / "chip.ptrace"])
     with pytest.raises(DeckError, match="one .stk"):
         import_files([Path("a.stk"), Path("b.stk")])
+
+
+def test_defaults_of_hotspot_are_assumed_and_not_stated_by_files() -> None:
+    """They stood under `source: HotSpot files`, as if a file had them."""
+    deck = import_files([FOLDER / "hotspot_chip" / f"chip.{end}" for end in ("flp", "ptrace", "config")]).scenario
+    said = deck["geometry"]["assumed"]
+    assert "t_interface 2e-05" in said and "s_sub" not in said  # no secondary path
+    assert all(stated not in said for stated in ("t_chip", "k_chip", "s_spreader", "s_sink", "t_sink"))
+    assert "assumed" not in deck["cooling"]  # r_convec and ambient are in the file
+    bare = import_files([FOLDER / "hotspot_chip" / f"chip.{end}" for end in ("flp", "ptrace")], transient=True).scenario
+    assert "r_convec 0.1, ambient 318.15, c_convec 140.4, init_temp 333.15" in bare["cooling"]["assumed"]
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e6])
+def test_a_floorplan_in_millimetres_is_refused(tmp_path: Path, factor: float) -> None:
+    rows = [
+        line.split() for line in (FOLDER / "hotspot_chip" / "chip.flp").read_text().splitlines() if line[:1] not in ("#", "")
+    ]
+    path = tmp_path / "chip.flp"
+    path.write_text("\n".join("\t".join([name, *(f"{float(v) * factor:g}" for v in size)]) for name, *size in rows))
+    with pytest.raises(
+        DeckError, match=r"chip\.flp:1: .*: lengths of a \.flp are metres, and this unit has .*: are mm or um meant"
+    ):
+        import_files([path])

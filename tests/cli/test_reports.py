@@ -146,7 +146,7 @@ def test_sections_fold_tables_sort_and_figures_come_as_files(case: Path, tmp_pat
         window.open(page)
         words = window.evaluate("document.querySelector('p.words').textContent")
         peak = float(tree["thermal/layer_temperature_max"].max()) - 273.15
-        assert words.startswith(f"The hottest place reaches {peak:.1f} °C in logic_beol: ") and "Accuracy is" in words
+        assert words.startswith(f"The hottest place reaches {peak:.1f} °C in logic: ") and "Accuracy is" in words
         slabs = "[...document.querySelectorAll('#picture [data-tip]')].map(g => g.dataset.tip)"
         mean = float(tree["thermal/layer_temperature_mean"].sel(layer="lid")) - 273.15
         assert any(tip.startswith(f"lid: mean {mean:.2f} °C") for tip in window.evaluate(slabs))

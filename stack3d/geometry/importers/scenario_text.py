@@ -266,7 +266,9 @@ class ScenarioDraft:
         for element in elements:
             self.add_probe(f"{prefix}{element.name}", layer, *element.largest.centre, element.place)
 
-    def finished(self, name: str, origin: str, trace: tuple[float, float, Sequence[float]] | None = None) -> Imported:
+    def finished(
+        self, name: str, origin: str, trace: tuple[float, float, Sequence[float]] | None = None, assumed: str = ""
+    ) -> Imported:
         """The scenario.
 
         Parameters
@@ -276,6 +278,8 @@ class ScenarioDraft:
             What the geometry says it comes from.
         trace : (float, float, sequence of float), optional
             Time that each power holds, times that are reported [s], and temperature at the start [K].
+        assumed : str, optional
+            Which numbers of the geometry are not in the files.
         """
         name = deck_name(name)
         power: dict[str, Any] = {"sources": self.sources}
@@ -287,6 +291,7 @@ class ScenarioDraft:
             "footprint": [length(self.footprint.x1 - self.footprint.x0), length(self.footprint.y1 - self.footprint.y0)],
             "layers": self.layers,
             "source": origin,
+            **({"assumed": assumed} if assumed else {}),
         }
         tree = {
             "scenario": name,

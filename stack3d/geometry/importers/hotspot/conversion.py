@@ -40,6 +40,8 @@ SWITCHES = {
 }
 """Switch → what is done when it is on."""
 REFUSED = ("use_microfluidic_cooling", "use_microchannels")
+OF_BOARD = ("s_sub", "t_sub", "s_solder", "t_solder", "s_pcb", "t_pcb")
+"""Keys of the secondary path of every run."""
 SECONDARY = {
     "pcb": (1 / 0.333, 1.32e6),
     "solder": (1 / 0.06, 2.1e6),
@@ -74,7 +76,26 @@ def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
     if transient:
         interval = config.numbers["sampling_intvl"]
         timing = (interval, config.numbers["init_temp"], [i * interval for i in range(1, samples + 1)])
-    return draft.finished(name, "HotSpot files", timing)
+    geometry, surroundings = _defaults(config, is_single=".lcf" not in one, transient=transient)
+    if surroundings:
+        draft.more["cooling"]["assumed"] = surroundings
+    if said := " ".join(filter(None, (geometry, surroundings))):
+        draft.note(f"{said} Give a .config that states them, or change the deck.")
+    return draft.finished(name, "HotSpot files", timing, assumed=geometry)
+
+
+def _defaults(config: Config, *, is_single: bool, transient: bool) -> tuple[str, str]:
+    """What the files leave to HotSpot's own defaults, of solids and of surroundings, in words; empty for nothing."""
+    parts = PARTS if is_single else PARTS[2:]
+    solids = [f"{letter}_{part}" for part in parts for letter in "kp" if f"material_{part}" not in config.texts]
+    solids += [f"t_{part}" for part in parts] + ["s_spreader", "s_sink"]
+    around = ["r_convec", "ambient", *(("c_convec", "init_temp", "sampling_intvl") if transient else ())]
+    if config.numbers["model_secondary"]:
+        solids += [*(("t_c4", "t_metal") if is_single else ()), *OF_BOARD]
+        around += ["r_convec_sec", *(("c_convec_sec",) if transient else ())]
+    left = [[f"{k} {config.numbers[k]:g}" for k in keys if k not in config.texts] for keys in (solids, around)]
+    geometry, surroundings = (f"HotSpot's defaults, not in its files (SI): {', '.join(of)}." if of else "" for of in left)
+    return geometry, surroundings
 
 
 def _sorted(paths: Sequence[Path]) -> tuple[dict[str, Path], list[Path]]:
