@@ -95,6 +95,15 @@ def skewed(draw: Reals, skew: Reals) -> Reals:
     return np.where(small, draw, np.expm1(g * draw) / g)
 
 
+def moved_share(reduced_time: Reals, shape: float, dtype: np.dtype[np.floating]) -> Reals:
+    r"""Share of its way that a cell has moved, :math:`1 - e^{-x^\beta}`, in `dtype`. [-]"""
+    x = np.asarray(reduced_time, dtype)
+    if shape != 1:
+        with np.errstate(over="ignore"):  # beyond the largest number nothing is left to move
+            x = np.power(x, dtype.type(shape))
+    return np.asarray(-np.expm1(-x))
+
+
 # ---------------------------------------------------------------------------------------------------------- laws
 class EquilibriumTable(DeckModel):
     """What cells of each level move towards; linear between rows, held beyond them."""
@@ -137,10 +146,11 @@ class EquilibriumTable(DeckModel):
 class OwnEquilibrium(RelaxationLaw):
     """Every cell moves to an equilibrium of its own, up or down, in first order over a barrier of its own.
 
-    ΔG = D_i (1 - exp[-∫ν exp(-E_i/k_BT) dt]) + core. D_i is skewed over cells; barriers form a fast and a slow population, so
-    that a narrow core has heavy tails until all have moved. For one temperature the moved share follows k_B T ln(νt): the
-    spread grows with ln t and nearly in proportion to T, at no single activation energy. Ours, after the flat distributions of
-    barriers of disordered solids.
+    ΔG = D_i (1 - exp[-x_i^β]) + core, x_i = ∫ν exp(-E_i/k_BT) dt. D_i is skewed over cells; barriers form a fast and a slow
+    population, so that a narrow core has heavy tails until all have moved. A β below 1 spreads barriers within each cell too:
+    cells then move together, and their whole distribution widens by one factor. For one temperature the moved share follows
+    k_B T ln(νt): the spread grows with ln t and nearly in proportion to T, at no single activation energy. Ours, after the flat
+    distributions of barriers of disordered solids.
     """
 
     reference = "ours, after the flat distributions of barriers of disordered solids"
@@ -150,6 +160,8 @@ class OwnEquilibrium(RelaxationLaw):
     """Columns, or the name of a CSV file beside the deck."""
     barrier_sd: ActivationEnergy
     """Change of a slow cell's barrier per standard deviation of its draw."""
+    shape: Positive = 1.0
+    """β; 1 = one barrier a cell, less = barriers spread within it, over about k_BT/β."""
     fast_barrier: ActivationEnergy | None = None
     """Highest barrier of the fast cells."""
     fast_barrier_sd: ActivationEnergy = 0.0
@@ -195,7 +207,7 @@ class OwnEquilibrium(RelaxationLaw):
     @override
     def shift(self, target: Reals, time: Reals, device: DeviceDeck) -> tuple[Reals | float, Reals | float]:
         place = RowPlace.of(target, self.table.level)
-        moved = -np.expm1(-np.asarray(time, target.dtype))
+        moved = moved_share(time, self.shape, target.dtype)
         return place.between(self.table.displacement) * moved, place.between(self.table.displacement_sd) * moved
 
     @override
@@ -206,8 +218,7 @@ class OwnEquilibrium(RelaxationLaw):
         way = skewed(draw, place.between(self.table.skew))
         way *= place.between(self.table.displacement_sd)
         way += place.between(self.table.displacement)
-        moved = np.asarray(time, target.dtype)
-        way *= -np.expm1(-moved)
+        way *= moved_share(time, self.shape, target.dtype)
         growth = np.where(age > 0, 1 + self.core_growth * np.log1p(age / self.core_time), 0.0).astype(target.dtype)
         core = place.between(self.table.core_sd) * growth
         way += core * draw

@@ -113,7 +113,8 @@ def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, fina
 def _stretched(reduced_time: Reals, shape: float, dtype: np.dtype[np.floating]) -> Reals:
     """exp(-x^β) as a fresh array in `dtype`."""
     x = np.array(reduced_time, dtype)
-    x = np.sqrt(x, out=x) if shape == 0.5 else np.power(x, shape, out=x)
+    with np.errstate(over="ignore"):  # beyond the largest number nothing is left
+        x = np.sqrt(x, out=x) if shape == 0.5 else np.power(x, shape, out=x)
     np.negative(x, out=x)
     return np.exp(x, out=x)
 

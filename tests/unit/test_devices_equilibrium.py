@@ -7,7 +7,7 @@ from scipy.special import ndtr
 
 from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device
-from stack3d.devices.equilibrium import escape_rate, reach, skewed, two_populations
+from stack3d.devices.equilibrium import escape_rate, moved_share, reach, skewed, two_populations
 from stack3d.errors import DeckError
 from stack3d.schema.device import DeviceDeck
 
@@ -42,6 +42,28 @@ def test_history_does_not_depend_on_how_it_is_cut():
     once = device.conductance(device.advance(device.advance(state, 2000.0, 500.0), 1000.0, 400.0))
     cut = device.advance(device.advance(device.advance(state, 1000.0, 400.0), 500.0, 500.0), 1500.0, 500.0)
     np.testing.assert_allclose(device.conductance(cut), once, rtol=1e-12)
+
+
+def test_moved_share_is_a_stretched_exponential_of_the_reduced_time():
+    time = np.array([0.0, 0.3, 1.0, 8.0, 1e30], np.float32)
+    np.testing.assert_allclose(moved_share(time, 1.0, time.dtype), 1 - np.exp(-time), rtol=1e-6)
+    np.testing.assert_allclose(moved_share(time, 1 / 3, time.dtype), 1 - np.exp(-np.cbrt(time)), rtol=1e-6)
+    np.testing.assert_array_equal(moved_share(time, 4.0, time.dtype)[-1], 1.0)  # overflow without a warning
+
+
+def test_barriers_within_a_cell_widen_a_level_by_one_factor():
+    """Cells that share one set of barriers move together; cells with one barrier each have moved or not."""
+    ratios = {}
+    for name, change in {"within": {"barrier_sd": "1e-9 eV"}, "between": {"shape": 1}}.items():
+        deck = content("foundry_a")
+        deck["mechanisms"] = {"relaxation": deck["mechanisms"]["relaxation"] | change}
+        device = build_device(DeviceDeck.model_validate(deck))
+        state = device.program(np.full(20_000, 1e-4), np.random.default_rng(3), dtype=np.float64)
+        cool, hot = (device.conductance(device.advance(state, 5e3, t)) - 1e-4 for t in (373.15, 453.15))
+        low, middle, high = np.quantile(cool, (0.02, 0.8, 0.98)) / np.quantile(hot, (0.02, 0.8, 0.98))
+        ratios[name] = (low / high, middle / high)
+    np.testing.assert_allclose(ratios["within"], 1.0, rtol=0.03)
+    assert ratios["between"][1] < 0.7
 
 
 def test_fresh_cells_are_as_programmed_and_pairs_stay_correlated():
