@@ -431,7 +431,7 @@ def test_two_trainings_to_one_file_do_not_run_at_once(tmp_path: Path) -> None:
 def test_memory_of_a_training_is_refused_with_its_terms(monkeypatch: pytest.MonkeyPatch) -> None:
     case = decks.resolve(yamlfile.parse_text(json.dumps({**TREE, "train": {"chips": 4096}}), "a.yaml"))
     monkeypatch.setenv(memory.VARIABLE, "1 GB")
-    with pytest.raises(DeckError, match=r"train.chips: wants more memory than there is: train.chips .* GB, any case 935 MB"):
+    with pytest.raises(DeckError, match=r"train.chips: wants more memory than there is: train.chips .* GB, any case 955 MB"):
         training.prepared(case.scenario)
 
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from stack3d import decks, yamlfile
-from stack3d.errors import SolverError
+from stack3d.errors import DeckError, SolverError
 from stack3d.progress import Silent
 from stack3d.schema.workload import NetworkDeck
 from stack3d.training import train, trainer
@@ -180,6 +180,40 @@ def test_the_mean_of_weights_needs_no_inputs_that_judge_and_resumes_to_the_bit(t
     assert list(tmp_path.glob(".b.onnx.training.npz"))
     train(case(**wanted), tmp_path / "b.onnx", Silent())
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def packaged(network: str, **train: Any) -> decks.Case:
+    """Chips of a packaged network in a life of ten years."""
+    life = {"until": "10 year", "epochs": 1, "attribution": False}
+    tree = {**TREE, "workload": {**TREE["workload"], "network": network}, "lifetime": life, "train": {**TREE["train"], **train}}
+    return decks.resolve(yamlfile.parse_text(json.dumps(tree), "a.yaml"))
+
+
+@pytest.mark.slow
+def test_a_detector_of_one_class_wins_back_what_its_chips_lose(tmp_path: Path) -> None:
+    """Nominal rows alone teach it, by what it said of them; anomalies are in the test only."""
+    with pytest.raises(
+        DeckError, match=r"all \d+ labels to train on are class 0: nothing tells classes apart; agreement needs"
+    ):
+        train(packaged("shuttle_float"), tmp_path / "a.onnx", Silent())
+    course = train(
+        packaged("shuttle_float", loss="agreement", epochs=8, ages=["1 s", "10 year"]), tmp_path / "a.onnx", Silent()
+    )
+    before, after = course.before, course.after
+    assert course.progress is not None and course.progress.best > course.progress.came
+    for i in range(2):  # fresh, and ten years old
+        lost = before.exact - before.accuracy[i]
+        assert lost > 0.05 and after.accuracy[i] - before.accuracy[i] > 0.5 * lost
+
+
+@pytest.mark.slow
+def test_a_network_of_few_people_wins_back_what_its_chips_lose_to_people_it_never_saw(tmp_path: Path) -> None:
+    """The network as it came is the teacher; aged chips lose more, so chance tells less there."""
+    wanted = {"loss": "agreement", "keep": "mean", "validation": 0, "epochs": 6}
+    course = train(packaged("wearable_cnn", **wanted), tmp_path / "a.onnx", Silent())
+    lost = course.before.exact - course.before.accuracy
+    won = course.after.accuracy - course.before.accuracy
+    assert lost[0] > 0.02 and won[0] > 0 and lost[1] > 0.06 and won[1] > 0.5 * lost[1]
 
 
 def test_what_converters_are_off_by_has_the_gradient_of_their_range() -> None:
