@@ -130,6 +130,23 @@ def _channels(count: int, width: float, flow: float) -> Tree:
     return deck(2, layers, sources, {}, probes=[probe("p", "upper", 1, 1.9)])
 
 
+def _floors(k: float) -> Tree:
+    """Two channels whose walls stand on a thin floor that conducts worse than they do; half walls at the edges."""
+    channels = {
+        "count": 2, "width": "100 um", "wall_width": "100 um", "edge_wall_width": "50 um", "direction": "y",
+        "coolant": {"heat_capacity": "4.17e6 J/m^3/K"}, "flow_rate": "2 ml/min", "inlet_temperature": "300 K",
+        "wall_film_coefficient": "3e4 W/m^2/K",
+    }  # fmt: skip
+    layers = [
+        layer("lower", 50, 130),
+        layer("floor", 10, k),
+        layer("cavity", 100, 130, channels=channels),
+        layer("upper", 50, 130),
+    ]
+    sources = [source("low", "lower", 0.5), source("up", "upper", 0.2, (0, 0.15), (0.4, 1))]
+    return deck((0.4, 1), layers, sources, {}, probes=[probe("p", "lower", 0.2, 0.8), probe("q", "upper", 0.02, 0.6)])
+
+
 def _cavities(film_above: float) -> Tree:
     """Two cavities of unlike flow under a cooled lid, so that the mesh says where heat leaves."""
     tree = _channels(5, 200, 10)
@@ -314,6 +331,7 @@ DECKS: dict[str, Tree] = {
     **{f"patch_{h}_{s}": _patch(h, s, t) for h, s, t in ((2e4, 1.0, 50), (5e3, 0.3, 300), (1e5, 2.0, 100))},
     **{f"thin_film_{t}": _thin_film(t, k, h) for t, k, h in ((5.35, (7.5, 0.2, 9.5), 6.3e5), (20, (30, 30, 5), 5e4), (2, (1, 1, 1), 1e5))},
     **{f"channels_{n}_{w}": _channels(n, w, f) for n, w, f in ((5, 200, 10), (8, 100, 10), (4, 100, 5))},
+    **{f"floors_{k}": _floors(k) for k in (1.5, 30.0)},
     **{f"thin_layers_{t}": _thin_layers(t, c) for t, c in ((100, 1), (500, 10), (20, 0.2))},
     **{f"spot_{s}": _spot(s) for s in (0.06, 0.4, 1.5)}, "bow": _bow((3.53, 3.35), (0, 0.487), (2.467, 2.6389)), "sheet": _sheet(), "overlap": _overlap(),
     "bow_step": _bow(0.9, (0.2065, 0.6935), (0.364, 0.536), transient={"until": "20 ms", "outputs": ["0.1 ms", "1 ms", "20 ms"]}),

@@ -32,10 +32,16 @@ MERGE = 1e-3
 
 
 class _Cavity(NamedTuple):
-    """Walls of the channels of a layer along an axis, from the first to the last, and the thinnest floor or ceiling. [m]"""
+    """Walls of the channels of a layer along an axis, from the first to the last, and the thinnest floor or ceiling. [m]
+
+    Before the first wall and behind the last lies half of a wall whose other half is its mirror image: heat turns there
+    as between two channels. It is no wider than the widest of those within.
+    """
 
     walls: tuple[float, ...]
     floor: float
+    outside: tuple[float, float]
+    """Where these halves end. [m]"""
 
     @classmethod
     def of(cls, axis: int, stack: Stack, layer: int) -> _Cavity | None:
@@ -44,10 +50,17 @@ class _Cavity(NamedTuple):
         if channels is None or channels.direction != "yx"[axis]:
             return None
         beside = [near.thickness for near in (*stack.layers[layer - 1 : layer], *stack.layers[layer + 1 : layer + 2])]
-        return cls(tuple(sorted(set(ends_of(channels.outlines, axis)))), min(beside))
+        walls, (low, high) = sorted(set(ends_of(channels.outlines, axis))), span_of(stack.layers[layer].extent, axis)
+        half = 0.5 * max(np.diff(walls))
+        return cls(tuple(walls), min(beside), (max(low, walls[0] - half), min(high, walls[-1] + half)))
 
     def around(self, a: float, b: float) -> tuple[float, float, float] | None:
-        """Ends of the channel or wall that a to b lies in, and its floor; None beyond all of them."""
+        """Ends of the channel or wall that a to b lies in, and its floor; None where it lies in several."""
+        first, last = self.walls[0], self.walls[-1]
+        if b <= first:
+            return 2 * self.outside[0] - first, first, self.floor
+        if a >= last:
+            return last, 2 * self.outside[1] - last, self.floor
         after = bisect_left(self.walls, b)
         if after in (0, len(self.walls)) or a < self.walls[after - 1]:
             return None

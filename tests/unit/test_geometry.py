@@ -103,7 +103,7 @@ def test_cavities_of_several_pitches_share_their_elements() -> None:
         return build_grid(stack, [], MeshDeck(lateral=16, per_source=24)).x
 
     both = lines(*layers)
-    assert both.size < 0.7 * 12 * sum(edges.size for edges in walls.values())
+    assert both.size < 0.7 * 12 * sum(edges.size + 1 for edges in walls.values())  # the walls at the edges too
     for own, edges in zip((lines(*layers[:3]), lines(layers[0], *layers[3:])), walls.values()):
         at = np.searchsorted(both, edges - 1e-12)
         np.testing.assert_allclose(both[at], edges, rtol=0, atol=1e-12)
@@ -128,6 +128,21 @@ def test_elements_across_channels_follow_the_floor(floor: str, per_source: int, 
     assert (np.diff(at)[1:-1] == elements).all()  # the walls at the edges are narrow gaps beside those
     middle = lines[at[1:-2] + elements // 2]
     np.testing.assert_allclose(middle, 0.5 * (edges[2:-1] + edges[1:-2]), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("edge", "per_source", "elements"), [(50, 24, 6), (50, 64, 16), (400, 24, 6)])
+def test_walls_at_the_edges_are_halves_of_those_within(edge: int, per_source: int, elements: int) -> None:
+    """One as wide as half a wall has the lines of that half, however few channels there are; a wider one has them beside the channel."""
+    sizes = {"width": "100 um", "wall_width": "100 um", "edge_wall_width": f"{edge} um"}
+    cavity = {"direction": "y", "count": 2, "wall_film_coefficient": "3e4 W/m^2/K", **sizes, **WATER}
+    layers = [{"name": "a"}, {"name": "b", "channels": cavity}, {"name": "c", "thickness": "10 um"}]
+    stack = build_stack(geometry(*layers, footprint=[f"{300 + 2 * edge} um", "4 mm"]))
+    um = 1e6 * build_grid(stack, [], MeshDeck(lateral=16, per_source=per_source)).x
+    within = um[(um > edge + 100 - 1e-6) & (um < edge + 150 + 1e-6)] - (edge + 100)
+    assert within.size == elements + 1
+    before, behind = edge - um[um < edge + 1e-6][::-1], um[um > edge + 300 - 1e-6] - (edge + 300)
+    for beside in (before, behind):
+        np.testing.assert_allclose(beside[: elements + 1], within, rtol=0, atol=1e-4 if edge == 50 else 5.0)
 
 
 def test_sources_that_end_over_channels_leave_walls_their_elements() -> None:

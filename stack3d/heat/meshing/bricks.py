@@ -19,7 +19,6 @@ from stack3d.geometry import (
     build_grid,
     firm_lines,
     flatter,
-    has_gaps,
     layered_cells,
     narrower,
     redrawn,
@@ -28,13 +27,13 @@ from stack3d.geometry import (
 )
 from stack3d.grids import Grid, heated_cells
 from stack3d.heat.loads import outer_faces, patches_of, since_change, standing_out, surfaces_of, surroundings
+from stack3d.heat.meshing.corners import upright_order
 from stack3d.heat.meshing.edge_reads import EdgeRead, edge_reads, is_alike_across, on_edge, unresolved
 from stack3d.heat.meshing.judging import (
     ACROSS,
     HOW,
     OF_TWICE,
     ON_EDGES,
-    UPRIGHT,
     Answers,
     Judged,
     Other,
@@ -171,7 +170,7 @@ class Bricks(MeshKind[ThermalProblem]):
             close, near = _with_edges(on_lines, cls(narrow), firm, edges, solve, 0)
         parts = {
             "across": (of_finer(across, ACROSS), own, close),
-            "upright": (of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), rough, solve(on_lines, cls(flat), 2)),
+            "upright": (of_finer(upright, upright_order(chip.stack)), rough, solve(on_lines, cls(flat), 2)),
         }
         found = judged(own, parts, HOW["bricks"], Other(on_lines, cls(wide), 1, rough))
         if PROBES in own:
@@ -190,7 +189,7 @@ class Bricks(MeshKind[ThermalProblem]):
         wide = wider(body.grid, firm)
         flat, upright = flatter(wide, heeded(chip).levels)
         one, other = (on_lines, cls(wide)), (on_lines, cls(flat))
-        found = [Pair(of_finer(upright, ACROSS if has_gaps(chip.stack) else UPRIGHT), one, other)]
+        found = [Pair(of_finer(upright, upright_order(chip.stack)), one, other)]
         if are_divided(body.grid, firm):
             return [Pair(OF_TWICE, (chip, body), one), *found]
         narrow, across = narrower(wide, firm)

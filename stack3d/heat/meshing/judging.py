@@ -32,7 +32,8 @@ LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.04
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
     "bricks": f"difference from narrower elements as of order {ACROSS:g}, and what flatter ones change on elements of twice the"
-    f" size, as of order {UPRIGHT:g}; four elements or more stand for three; means and probes times {SAFE:g}",
+    f" size, as of order {UPRIGHT:g}, less beside sharp corners; four elements or more stand for three; means and"
+    f" probes times {SAFE:g}",
     "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
     " elements of half the height change in addition",
     "by_bricks": "difference from bricks of half the size, and the error of these",
