@@ -235,6 +235,29 @@ def test_mistakes_by_file_and_line(place: Path, file: str, old: str, new: str, s
     assert not (place / "deck.yaml").exists()
 
 
+BRIDGE = (
+    ("compute: {reference: Compute}", "compute: {reference: Cache}"),
+    ("compute.regions.rear", "compute.regions.face"),
+    ("cache: {loc: [1000, 500], z: 428", "cache: {loc: [3000, 500], z: 178"),
+)
+"""What makes the cache lie on two chiplets of one height, side by side."""
+
+
+def test_a_bridge_is_refused_by_name(place: Path) -> None:
+    """Of what it stands on all is named; over one of the two alone it comes in."""
+    text = (place / "package.3dbx").read_text()
+    for old, new in BRIDGE:
+        assert old in text
+        text = text.replace(old, new)
+    (place / "package.3dbx").write_text(text)
+    with pytest.raises(
+        DeckError, match=r"package\.3dbx:20: Stack\.'cache': stands on 'compute' and 'helper'; a bridge is not imported"
+    ):
+        import_files([place / "package.3dbx"])
+    (place / "package.3dbx").write_text(text.replace("loc: [3000, 500]", "loc: [0, 200]"))
+    assert part(import_files([place / "package.3dbx"]), "cache")["on"] == "compute"
+
+
 def test_a_table_wants_a_stack() -> None:
     with pytest.raises(DeckError, match="a table belongs to a .3dbx"):
         import_files([FILES[1]])
