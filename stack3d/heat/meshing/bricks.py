@@ -69,8 +69,8 @@ HANDED_OVER = 0.5
 """Of that, what goes when the matrix is there, at least: arrays of bricks, tables of DOLFINx. [-]"""
 FINER = 5.0
 """Times the nodes of a mesh that the finest has which judges it, about."""
-STILL, FLOWING, AT_ONCE = 4e-6, 1.2e-5, 4e-8
-"""Per unknown of a solve with its error, in solids, beside channels, and in uniform layers;
+STILL, UNEVEN, FLOWING, AT_ONCE = 4e-6, 1e-5, 1.2e-5, 4e-8
+"""Per unknown of a solve with its error, in solids of one footprint, of several, beside channels, and in uniform layers;
 `benchmarks/durations.py`. [s]"""
 PROBES = "thermal/probe_temperature"
 _GRIDS: WeakKeyDictionary[Chip, Grid] = WeakKeyDictionary()
@@ -230,7 +230,8 @@ class Bricks(MeshKind[ThermalProblem]):
         if any(layer.channels is not None for layer in chip.stack.layers):
             return FLOWING * self.grid.n_nodes
         is_quick = scenario.solver.backend != "fem" and solves_at_once(self.problem(chip.stack, scenario.cooling))
-        return (AT_ONCE if is_quick else STILL) * self.grid.n_nodes
+        each = AT_ONCE if is_quick else STILL if self.is_even else UNEVEN
+        return each * self.grid.n_nodes
 
     def told(self, order: int) -> str:
         """Bricks along each axis."""

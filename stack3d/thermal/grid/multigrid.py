@@ -102,7 +102,10 @@ class LateralMultigrid:
     def solve(self, load: Floats) -> Floats:
         """Approximate solution for a load on the finest grid, zero at nodes that are not free."""
         kind = self.levels[0].kind
-        return self._cycle(0, load if load.dtype == kind else load.astype(kind)).astype(load.dtype)
+        if load.dtype == kind:
+            return self._cycle(0, load).copy()
+        size = float(np.abs(load).max()) or 1.0  # few digits have a small range, too
+        return self._cycle(0, (load / size).astype(kind)).astype(load.dtype) * size
 
     def _cycle(self, depth: int, load: Floats) -> Floats:
         """Approximate solution on a level; that of the next cycle takes its place."""

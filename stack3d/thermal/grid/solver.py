@@ -88,7 +88,7 @@ class TensorSolver:
             self.inverse = FastDiagonalisation(problem.grid, averaged_layers(problem, self.cells))
             self.exact = self.inverse if is_separable(problem, self.cells) else None
         else:
-            self.inverse = LateralMultigrid(self.operator)
+            self.inverse = LateralMultigrid(self.operator).of_few_digits()  # residuals and solutions keep all digits
         self.base, self.checks = problem.reference, True
         self.flow: CoolantFlow | None = None
         """Coolant that is part of the equations."""
@@ -164,8 +164,6 @@ class TensorSolver:
         """The same solver with the coolant of channels in its equations."""
         other = copy.copy(self)
         other.flow = CoolantFlow(runs, self.problem, self.operator.face_integral, self.base)
-        if isinstance(self.inverse, LateralMultigrid):
-            other.inverse = self.inverse.of_few_digits()
         return other
 
     def near_with_coolant(self, runs: Sequence[ChannelRun]) -> None:
