@@ -21,6 +21,8 @@ from stack3d.study.planning import plan
 from stack3d.study.ranks import Ranks
 from stack3d.study.search import plan_of_cases
 
+WORKERS_BEGIN = 3.0
+"""Until the processes of this machine are ready for their first case, about. [s]"""
 Item = str | Path | Case | Plan
 """A scenario by path or by name, a case that is made already, or a plan."""
 
@@ -224,7 +226,8 @@ class _Begun:
             n = min(n, needs.fitting)
         needs.check_side_by_side(n)
         needs.tell_time(n_cases, n)
-        watch.expected(needs.seconds * (n_cases if self.is_adaptive else len(self.queue)) / n)
+        begins = WORKERS_BEGIN if n > 1 else 0.0
+        watch.expected(begins + needs.seconds * (n_cases if self.is_adaptive else len(self.queue)) / n)
         return n
 
     def after(self, report: Report) -> tuple[list[Report], int]:

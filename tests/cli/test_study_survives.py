@@ -298,7 +298,7 @@ def test_workers_keep_to_their_group() -> None:
 
 def test_time_left_is_that_of_the_pace_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("stack3d.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("stack3d.progress.timing.time.monotonic", lambda: now[0])
     tally = StudyJson(stream=io.StringIO())
     tally.begin(10, 8)
     for status in ("skipped", "skipped"):

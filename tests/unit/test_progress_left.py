@@ -12,7 +12,7 @@ from stack3d.progress import Pace, PlainLines, StudyJson, StudyLines, Tally
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.timing.time, "monotonic", lambda: now[0])
     return now
 
 

@@ -9,7 +9,7 @@ from stack3d import progress
 
 def test_what_is_timed_inside_does_not_count_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 1.0, 1.5, 4.0, 6.0, 10.0, 20.0, 21.0])
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(progress.timing.time, "perf_counter", lambda: next(now))
     clock = progress.Stopwatch()
     with clock("heat"), clock("age"), clock("read"):  # from 0, 1 and 1.5 to 10, 6 and 4
         pass
