@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from stack3d import __version__
-from stack3d.devices.fitting import Fit
+from stack3d.constants import ZERO_CELSIUS
+from stack3d.devices.fitting import Fit, FittedSeries
+from stack3d.layout import Floats
 from stack3d.report import page
-from stack3d.report.chart import Figure, Line, Panel, Ribbon, Rule, decades, linear
+from stack3d.report.chart import Axis, Figure, Line, Panel, Ribbon, Rule, decades, linear
 
 BINS = 24
 """Groups of neighbouring points of a residual plot."""
+MOST_SHOWN = 6
+"""Temperatures of which readings and law are drawn."""
 
 
 def fit_page(fits: Sequence[Fit]) -> str:
@@ -40,22 +44,80 @@ def _section(fit: Fit, index: int) -> str:
         Figure("residuals", "Residuals", "Median and 5 to 95 % of the readings.", (_residuals(fit),)), f"residuals{index}"
     )
     text = f"<p>Held: {held}</p>" if held else ""
-    return page.fold(f"fit{index}", f"{fit.mechanism}: {fit.law}", remarks + page.table(rows, head) + text) + figure
+    lines = ""
+    if shown := _chosen(fit.series):
+        caption = "Conductance over that of the write: median and 5 to 95 % of the readings, and the law, at each temperature."
+        lines = page.section(Figure("fit_lines", "Readings and law", caption, tuple(map(_line, shown))), f"lines{index}")
+        caption = "Residuals at each temperature: a law that fits one and not another leans to one side here."
+        apart = tuple(_grouped(s.time, s.residual, "time [s]", f"{_celsius(s)}: residual / read noise") for s in shown)
+        figure += page.section(Figure("residuals_apart", "Residuals by temperature", caption, apart), f"apart{index}")
+    body = remarks + page.table(rows, head) + text
+    return page.fold(f"fit{index}", f"{fit.mechanism}: {fit.law}", body) + lines + figure
+
+
+def _chosen(series: Sequence[FittedSeries]) -> list[FittedSeries]:
+    """At most `MOST_SHOWN`, evenly over the temperatures."""
+    at = np.unique(np.linspace(0, len(series) - 1, min(len(series), MOST_SHOWN)).round().astype(int)) if series else ()
+    return [series[i] for i in at]
+
+
+def _celsius(series: FittedSeries) -> str:
+    return f"{series.temperature - ZERO_CELSIUS:.4g} °C"
+
+
+def _line(series: FittedSeries) -> Panel:
+    """Readings and law over time at one temperature."""
+    at, low, middle, high = _quantiles(series.time, series.measured)
+    when, _, law, _ = _quantiles(series.time, series.fitted)
+    ends = np.concatenate([low, high, law])
+    y = linear("conductance / written", float(min(ends.min(), 0.9)), float(max(ends.max(), 1.0)))
+    marks = (
+        Ribbon("readings, 5 to 95 %", at, low, high, "#9ecae1"),
+        Line("readings, median", at, middle, "#08519c", dots=True),
+        Line("law, median", when, law, "#d94801"),
+    )
+    return Panel(_celsius(series), _across(at, "time [s]"), y, marks)
+
+
+def _quantiles(x: Floats, values: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Middles of groups of neighbouring points, and 5 %, 50 % and 95 % of the values in each."""
+    order = np.argsort(x, kind="stable")
+    places, counts = np.unique(x, return_counts=True)
+    whole = np.split(order, np.cumsum(counts)[:-1])  # readings of one time stay together
+    groups = [np.concatenate(part) for part in np.array_split(np.array(whole, dtype=object), min(BINS, places.size))]
+    groups = [g.astype(int) for g in groups]
+    at = np.array([np.median(x[g]) for g in groups])
+    low, middle, high = (np.array([np.quantile(values[g], q) for g in groups]) for q in (0.05, 0.5, 0.95))
+    return at, low, middle, high
+
+
+def _across(at: Floats, label: str) -> Axis:
+    """Axis of ascending places, logarithmic where they lie far apart."""
+    wide = at[0] > 0 and at[-1] / at[0] > 50
+    return decades(label, at[0], at[-1]) if wide else linear(label, float(at[0]), float(at[-1]))
 
 
 def _residuals(fit: Fit) -> Panel:
     """Residuals over time, temperature or level, in groups of neighbouring points."""
     x, residual, x_label, y_label = fit.points
-    order = np.argsort(x, kind="stable")
-    groups = np.array_split(order, min(BINS, np.unique(x).size))
-    at = np.array([np.median(x[g]) for g in groups])
-    low, middle, high = (np.array([np.quantile(residual[g], q) for g in groups]) for q in (0.05, 0.5, 0.95))
-    wide = at[0] > 0 and at[-1] / at[0] > 50
-    axis = decades(x_label, at[0], at[-1]) if wide else linear(x_label, float(at[0]), float(at[-1]))
-    y = linear(y_label, float(min(low.min(), -1)), float(max(high.max(), 1)))
+    return _grouped(x, residual, x_label, y_label, f"{fit.law}: {y_label}")
+
+
+def _grouped(x: Floats, residual: Floats, x_label: str, y_label: str, title: str = "") -> Panel:
+    """Residuals in groups of neighbouring points.
+
+    Parameters
+    ----------
+    x, residual : ndarray, shape (readings,)
+    x_label, y_label : str
+    title : str, optional
+        The label of the residuals by default.
+    """
+    at, low, middle, high = _quantiles(x, residual)
+    y = linear(y_label.rpartition(": ")[2], float(min(low.min(), -1)), float(max(high.max(), 1)))
     marks = (
         Ribbon("5 to 95 %", at, low, high, "#9ecae1"),
         Line("median", at, middle, "#08519c", dots=True),
         Rule("y", 0.0, ""),
     )
-    return Panel(f"{fit.law}: {y_label}", axis, y, marks)
+    return Panel(title or y_label, _across(at, x_label), y, marks)

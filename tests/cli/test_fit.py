@@ -53,7 +53,9 @@ def test_the_truth_is_found_and_the_deck_lives(tmp_path):
         assert low <= true <= high, (name, low, high)
     assert np.ptp(draws[:, names.index("activation_energy")]) < 0.2
     assert build_device(device).retention.activation_energy == pytest.approx(1.30, abs=0.05)
-    assert "<svg" in deck.with_suffix(".html").read_text()
+    page = deck.with_suffix(".html").read_text()
+    assert all(f"{t} °C</text>" in page or f">{t} °C<" in page for t in (125, 165, 200))
+    assert "Readings and law" in page and "Residuals by temperature" in page
 
 
 def test_lives_with_survivors_and_programming_errors(tmp_path):
@@ -226,3 +228,15 @@ def test_of_many_bakes_those_that_no_other_covers_are_kept():
     rng = np.random.default_rng(1)
     found = _longest(rng.uniform(1, 1e4, 5000), 400 + rng.uniform(0, 5, 5000))
     assert len(found) <= 5 and all(kelvin == int(kelvin) for _, kelvin in found)
+
+
+def test_readings_stand_beside_the_law_at_each_temperature(tmp_path):
+    """The starts of cells, 3 % apart, are those of the fit: what is left of the readings is the noise of 1 %."""
+    table = read_table(bakes(tmp_path / "bakes.csv", 4))
+    fit = fit_law("distributed_barriers", [table], fitted_device([table]))
+    assert [round(s.temperature - 273.15) for s in fit.series] == [125, 165, 200]
+    for series in fit.series:
+        assert series.time.min() == 1 and series.time.size == 3 * 8 * 5
+        np.testing.assert_allclose(np.log(series.measured / series.fitted).std(), 0.01, rtol=0.35)
+        x = series.time / (2e5 * np.exp(1.30 / BOLTZMANN * (1 / series.temperature - 1 / 473.15)))
+        np.testing.assert_allclose(np.median(series.fitted[x < 1e-4]) if (x < 1e-4).any() else 1.0, 1.0, atol=0.02)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.devices.fitting.kinds import likelihood
-from stack3d.devices.fitting.likelihood import Likelihood, Series
+from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood, Series
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
 from stack3d.devices.fitting.populations import Populations
@@ -66,6 +66,8 @@ class Fit:
     points: tuple[Floats, Floats, str, str]
     temperatures: tuple[float, ...]
     """Of the data. [K]"""
+    series: tuple[FittedSeries, ...] = ()
+    """Of readings over time, by temperature."""
 
     @property
     def names(self) -> list[str]:
@@ -201,6 +203,7 @@ def fit_law(
         mechanism, name, found, cost.noise, best, np.atleast_2d(np.cov(values.T)), values,
         -cost(x) + 0.5 * float(x @ x), data.observations, table,
         tuple(np.minimum(draws.std(0), 1.0).tolist()), data.points(*cost.parts(best.tolist())), temperatures,
+        data.series(*cost.parts(best.tolist())),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, override
+from typing import Any, NamedTuple, override
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,21 @@ AgedLaw = RetentionLaw | CrystallisationLaw | ReadDisturbLaw | RelaxationLaw | T
 """What changes a conductance after the write."""
 
 
+class FittedSeries(NamedTuple):
+    """Readings at one temperature beside the law, over time; all of shape (readings,), times above zero."""
+
+    temperature: float
+    """[K]"""
+    time: Floats
+    """[s]"""
+    measured: Floats
+    """Conductance over that of the write, the start of each cell as the fit has it. [-]"""
+    fitted: Floats
+    """The law's. [-]"""
+    residual: Floats
+    """Over the noise of a read. [-]"""
+
+
 class Likelihood:
     """Measurements of one kind.
 
@@ -50,6 +65,10 @@ class Likelihood:
     @abstractmethod
     def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
         """Predicted and residual values of every observation, and the labels of both."""
+
+    def series(self, law: Any, noise: Sequence[float]) -> tuple[FittedSeries, ...]:
+        """Readings over time beside the law, by temperature; none of other kinds."""
+        return ()
 
 
 class Series(Likelihood):
@@ -197,6 +216,21 @@ class Series(Likelihood):
         at = self.temperature if self.axis == "temperature" else self.time
         label = {"time": "time [s]", "reads": "reads", "temperature": "temperature [K]"}[self.axis]
         return at[read], (e / noise[0])[read], label, "residual / read noise"
+
+    @override
+    def series(self, law: Any, noise: Sequence[float]) -> tuple[FittedSeries, ...]:
+        if self.axis != "time" or (getattr(law, "jumps", 0) > 0 and not self.means):
+            return ()
+        e = self._settled(law, noise)[0]
+        sampling = (noise[1] if self.sampling is None else self.sampling) if self.means else 0.0
+        curve = np.broadcast_to(self._curve(law, self.draw, sampling), e.shape)
+        shares = [np.exp(v) / self.level if self.log_scale else v * self.device.g_max / self.level for v in (curve + e, curve)]
+        found = []
+        for kelvin in np.unique(self.temperature[self.mask > 0]).tolist():
+            here = (self.mask > 0) & (self.temperature == kelvin) & (self.time > 0)
+            if here.any():
+                found.append(FittedSeries(kelvin, self.time[here], shares[0][here], shares[1][here], (e / noise[0])[here]))
+        return tuple(found)
 
 
 def _series(keys: Sequence[Any]) -> tuple[NDArray[np.intp], Floats]:
