@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 EXIT_OK = 0
@@ -35,6 +36,15 @@ class MissingDependencyError(Stack3dError):
     """A system library or compiler that stack3d needs is not installed."""
 
     exit_code = EXIT_INSTALLED
+
+
+CHECKOUT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+"""There where the program runs from its repository."""
+
+
+def to_install(extra: str) -> str:
+    """Command that brings what an extra of the package wants, into an installed package or a checkout."""
+    return f"uv sync --inexact --extra {extra}" if CHECKOUT.is_file() else f"pip install 'stack3d[{extra}]'"
 
 
 def printable(text: str) -> str:

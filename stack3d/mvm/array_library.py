@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import MissingDependencyError
+from stack3d.errors import MissingDependencyError, to_install
 
 Normals = np.random.Generator | Callable[[tuple[int, ...]], Any]
 NORMALS_AT_ONCE = 65536  # pairs of float32 blocks of this length stay in the second-level cache
@@ -68,8 +68,8 @@ def library(name: str) -> Callable[[NDArray[Any]], Any]:
     try:
         xp = importlib.import_module(name)
     except ImportError:
-        package = "'stack3d[torch]'" if name == "torch" else name.replace("_", "-")
-        text = f"workload.array: {name} is not installed: pip install {package}, or leave workload.array out"
+        how = to_install("torch") if name == "torch" else f"pip install {name.replace('_', '-')}"
+        text = f"workload.array: {name} is not installed: {how}, or leave workload.array out"
         raise MissingDependencyError(text) from None
     place = {"device": "cuda"} if name == "torch" and xp.cuda.is_available() else {}
     return lambda values: xp.asarray(np.array(values, np.float32), **place)

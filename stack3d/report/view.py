@@ -11,7 +11,7 @@ import numpy as np
 from stack3d import storage
 from stack3d.case.solved_field import SolvedField
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.errors import DeckError, MissingDependencyError
+from stack3d.errors import DeckError, MissingDependencyError, to_install
 from stack3d.layout import FILL, Floats
 from stack3d.report.annotated_view import PlacedName, write
 from stack3d.report.chart import ColourScale, colour_scale
@@ -80,9 +80,7 @@ def load_pyvista() -> Any:
     try:
         import pyvista
     except ImportError as error:
-        raise MissingDependencyError(
-            f"pictures in three dimensions need PyVista: pip install 'stack3d[view]' ({error})"
-        ) from error
+        raise MissingDependencyError(f"pictures in three dimensions need PyVista: {to_install('view')} ({error})") from error
     return pyvista
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.chances import for_few
-from stack3d.errors import MissingDependencyError
+from stack3d.errors import MissingDependencyError, to_install
 from stack3d.layout import Floats
 from stack3d.study import shapley
 from stack3d.study.bands import bands, changes
@@ -71,7 +71,7 @@ def load_salib() -> Any:
         import SALib.sample.morris
         import SALib.sample.sobol
     except ImportError:
-        raise MissingDependencyError("uncertain wants SALib: pip install 'stack3d[decide]'") from None
+        raise MissingDependencyError(f"uncertain wants SALib: {to_install('decide')}") from None
     return SALib
 
 

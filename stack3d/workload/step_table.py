@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d import memory, yamlfile
-from stack3d.errors import DeckError, MissingDependencyError, Problem, brief, few
+from stack3d.errors import DeckError, MissingDependencyError, Problem, brief, few, to_install
 from stack3d.layout import Floats
 
 MOST_BYTES = 1_000_000_000
@@ -108,7 +108,7 @@ def _parquet(path: Path, key: str, check: CheckTitles) -> StepTable:
         from pyarrow import ArrowException, parquet
     except ImportError:
         raise MissingDependencyError(
-            f"{path.name}: reading .parquet needs pyarrow: pip install 'stack3d[parquet]', or save the table as .csv"
+            f"{path.name}: reading .parquet needs pyarrow: {to_install('parquet')}, or save the table as .csv"
         ) from None
     try:
         yamlfile.check_ordinary(path)

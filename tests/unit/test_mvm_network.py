@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stack3d import errors
 from stack3d.errors import ArrayError, DeckError, MissingDependencyError
 from stack3d.mvm import (
     AnalogMatrix,
@@ -193,7 +195,7 @@ def test_chips_in_another_library_answer_a_network_of_numpy(name, leading):
 
 def test_a_library_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # an import of it fails
-    with pytest.raises(MissingDependencyError, match=r"workload.array: torch .* pip install 'stack3d\[torch\]'"):
+    with pytest.raises(MissingDependencyError, match=r"workload.array: torch .* uv sync --inexact --extra torch"):
         library("torch")
 
 
@@ -269,3 +271,9 @@ def test_corrections_follow_each_other():
     scaled = matrix.matvec(x, cells, compensation=one.then(Compensation(1.5)))
     np.testing.assert_allclose(scaled, 1.5 * y, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(matrix.matvec(x, cells, compensation=Compensation().then(one)), y, rtol=1e-6)
+
+
+def test_what_to_install_is_told_for_a_checkout_and_for_a_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert errors.to_install("view") == "uv sync --inexact --extra view"
+    monkeypatch.setattr(errors, "CHECKOUT", tmp_path / "pyproject.toml")
+    assert errors.to_install("view") == "pip install 'stack3d[view]'"

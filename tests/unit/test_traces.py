@@ -135,7 +135,7 @@ def test_bad_parquet_is_told_where(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(DeckError, match="power.trace.file: t.parquet cannot be read as .parquet"):
         read_trace(deck, "power.trace")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'stack3d\[parquet\]', or save the table as \.csv"):
+    with pytest.raises(MissingDependencyError, match=r"uv sync --inexact --extra parquet, or save the table as \.csv"):
         read_trace(deck, "power.trace")
 
 

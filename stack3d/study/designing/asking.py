@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.errors import MissingDependencyError
+from stack3d.errors import MissingDependencyError, to_install
 from stack3d.layout import Floats
 from stack3d.study.designing.designs import Choice, Positions
 from stack3d.study.designing.guessing import guessed
@@ -50,7 +50,7 @@ def load_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise MissingDependencyError("optimise wants Optuna: pip install 'stack3d[decide]'") from None
+        raise MissingDependencyError(f"optimise wants Optuna: {to_install('decide')}") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.errors import DeckError, MissingDependencyError, Problem, few
+from stack3d.errors import DeckError, MissingDependencyError, Problem, few, to_install
 from stack3d.geometry.importers.parts import Element
 from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Floats, Rectangle
@@ -202,7 +202,7 @@ def load_klayout() -> Any:
     try:
         import klayout.db
     except ImportError:
-        raise MissingDependencyError("a layout wants KLayout: pip install 'stack3d[layout]'") from None
+        raise MissingDependencyError(f"a layout wants KLayout: {to_install('layout')}") from None
     return klayout.db
 
 
