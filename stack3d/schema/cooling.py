@@ -82,7 +82,7 @@ class FixedFilm(CoolingLaw):
     valid = "any film"
 
     value: FilmCoefficient
-    """Of the area of the face."""
+    """Heat per area and per kelvin between face and ambient."""
 
     def film(self, surface: float, ambient: float, area: float) -> float:
         """As given. [W m⁻² K⁻¹]"""
@@ -97,7 +97,7 @@ class FaceResistance(CoolingLaw):
     valid = "any resistance"
 
     value: ThermalResistance
-    """From the whole face to ambient."""
+    """Resistance from the whole face to ambient."""
 
     def film(self, surface: float, ambient: float, area: float) -> float:
         """1 / (R A). [W m⁻² K⁻¹]"""
@@ -113,7 +113,7 @@ class AreaResistance(CoolingLaw):
     may_hold = True
 
     value: ArealResistance
-    """From the face to ambient."""
+    """Resistance from the face to ambient, times its area."""
 
     def film(self, surface: float, ambient: float, area: float) -> float:
         """1 / R''. [W m⁻² K⁻¹]"""
@@ -130,7 +130,7 @@ class Natural(CoolingLaw):
 
     facing: Literal["up", "down", "vertical"]
     length: Thickness
-    """Area over perimeter of a level face, height of a vertical one."""
+    """Of a level face its area over its perimeter, of a vertical one its height."""
 
     def film(self, surface: float, ambient: float, area: float) -> float:
         """Mean film of still air on an isothermal plate. [W m⁻² K⁻¹]"""
@@ -146,7 +146,7 @@ class Stream(CoolingLaw):
 
     velocity: Velocity
     length: Thickness
-    """Along the flow."""
+    """Length of the face along the flow."""
 
     def film(self, surface: float, ambient: float, area: float) -> float:
         """Mean film of air along an isothermal plate. [W m⁻² K⁻¹]"""
@@ -157,7 +157,7 @@ class ThermoelectricDeck(DeckModel):
     """A Peltier cooler at constant current, per area of the face: heat pumped = peltier T + conductance (T - hot) - joule."""
 
     peltier: FilmCoefficient
-    """Seebeck coefficient times current, per area."""
+    """Seebeck coefficient times current, per area of the face."""
     conductance: FilmCoefficient
     joule: HeatFlux
     """Half of the heat that the current makes, which returns to the cold face."""
@@ -178,30 +178,31 @@ class FaceDeck(RegisteredKeys):
     name: str = "inline"
     title: str | None = None
     film_coefficient: FilmCoefficient | None = None
-    """h of the area of the face."""
+    """Film coefficient h: heat per area and per kelvin over ambient."""
     resistance: ThermalResistance | None = None
-    """Whole-face resistance to ambient; h = 1 / (R A)."""
+    """Resistance R from the whole face of area A to ambient; h = 1 / (R A)."""
     areal_resistance: ArealResistance | None = None
-    """Resistance times area; h = 1 / R''."""
+    """Resistance R'' from the face to ambient, times area; h = 1 / R''."""
     temperature: Temperature | None = None
-    """Fixed temperature."""
+    """Temperature at which the face is held."""
     natural: Natural | None = None
-    """Film by the correlations for still air, which follows the temperature of the face."""
+    """Film of still air, by correlation; it follows the temperature of the face."""
     stream: Stream | None = None
-    """Film by the correlation for a flat plate."""
+    """Film of air that flows along the face, by the correlation for a flat plate."""
     thermoelectric: ThermoelectricDeck | None = None
     heat_capacity: ThermalCapacity | None = None
-    """Of a heat sink on the whole face, spread over it: stores heat at the temperature of the face; steady states ignore it."""
+    """Heat capacity of a heat sink on the whole face. It stores heat at the temperature of the face; steady states ignore
+    it."""
     emissivity: Fraction | None = None
-    """Radiation to surroundings at ambient, on top of the above."""
+    """Emissivity for radiation to surroundings at ambient; it comes on top of the keys above."""
     flux: HeatFlux | None = None
-    """Heat pushed into the face, on top of the above."""
+    """Heat pushed into the face; it comes on top of the keys above."""
     largest_flux: HeatFlux | None = None
-    """Heat flux out of the face beyond which a run warns: the critical heat flux of boiling, the reach of a heat pipe."""
+    """A run warns of a larger heat flux out of the face, as the critical heat flux of boiling or the reach of a heat pipe."""
     largest_temperature: Temperature | None = None
-    """Temperature of the face beyond which a run warns: boiling of a single-phase liquid."""
+    """A run warns of a hotter face, as where a single-phase liquid boils."""
     cost: CostDeck | None = None
-    """Of what cools the face; `power/cost` adds up what is stated."""
+    """Cost of what cools the face; `power/cost` adds up what is stated."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -310,9 +311,9 @@ class PumpCurveDeck(DeckModel):
     """Pressure that a pump gives over its flow rate, linear between the points."""
 
     flow_rate: Annotated[tuple[FlowOrNone, ...], Field(min_length=2, max_length=MOST_POINTS)]
-    """Ascending."""
+    """Flow rates, ascending."""
     pressure: Annotated[tuple[Pressure, ...], Field(min_length=2, max_length=MOST_POINTS)]
-    """Falling: a pump gives less the more it moves."""
+    """Pressures, falling: a pump gives less the more it moves."""
 
     @model_validator(mode="after")
     def _falls(self) -> Self:
@@ -331,9 +332,9 @@ class PumpDeck(DeckModel):
     feeds: Annotated[tuple[LayerName, ...], Field(min_length=1)]
     """Layers with channels or pins, one inlet of these as `layer.inlet`, a layer of the tiers in all of them."""
     flow_rate: FlowRate | None = None
-    """Of all that it feeds; or give a curve."""
+    """Flow through all that it feeds together; or give a curve."""
     curve: PumpCurveDeck | None = None
-    """Flow and pressure are where the curve meets the pressure drop of what it feeds."""
+    """Pressure over flow. The pump works where the curve meets the pressure drop of what it feeds."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -349,11 +350,11 @@ class CoolingDeck(DeckModel):
     bottom: CooledFace = FaceDeck(name="adiabatic")
     sides: CooledFace = FaceDeck(name="adiabatic")
     patches: tuple[PatchDeck, ...] = ()
-    """Parts of faces, in place of the condition of the outer face there; all that the outer faces do not reach."""
+    """Parts of faces with a condition of their own, which replaces that of the outer face there."""
     faces: dict[str, CooledFace] = {}
     """Faces that a mesh of your own names, in place of top, bottom, sides and patches."""
     pumps: Annotated[tuple[PumpDeck, ...], Field(max_length=256)] = ()
-    """Of layers with channels or pins that give no flow_rate of their own."""
+    """Pumps of layers with channels or pins that give no flow_rate of their own."""
     ambient: Temperature
     """Temperature of the surroundings."""
 

@@ -124,7 +124,7 @@ class PosteriorDeck(DeckModel):
     parameters: tuple[str, ...]
     """Dotted keys below the law, with the SI unit of their values in brackets."""
     covariance: tuple[tuple[float, ...], ...]
-    """Of the values."""
+    """Covariance of these values."""
     draws: tuple[tuple[float, ...], ...]
     """Equally likely values, one row each."""
     noise: Mapping[str, float] = Field(default_factory=dict)
@@ -184,7 +184,7 @@ class DeviceDeck(DeckModel):
     cell_size: Thickness | None = None
     """Edge of a square cell."""
     cell_area: Area | None = None
-    """Floor of a cell with its access device; absent = the square of `cell_size`, for cells without one."""
+    """Area that a cell takes with its access device; absent = the square of `cell_size`, for cells without one."""
     measured_size: Thickness | None = None
     """Cell size at which `g_max` and `g_min` hold, for cells that conduct over their whole area; absent = any size."""
     read: ReadDeck
@@ -194,7 +194,7 @@ class DeviceDeck(DeckModel):
     mechanisms: Mapping[str, MechanismDeck] = Field(default_factory=dict)
     """Mechanism name → law."""
     cost: CostDeck | None = None
-    """Of the cells of a chip; `power/cost` adds up what is stated."""
+    """Cost of the cells of a chip; `power/cost` adds up what is stated."""
 
     @model_validator(mode="wrap")
     @classmethod

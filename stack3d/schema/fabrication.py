@@ -13,8 +13,8 @@ class FabricationDeck(DeckModel):
     """What share of chips comes out of the fab whole; `yield` in the results."""
 
     defects: ArealDensity = 0.0
-    """Per area of each tier, periphery and logic layer, those that make a chip useless."""
+    """Defects that make a chip useless, per area of each tier, periphery and logic layer."""
     clustering: Positive | None = None
-    """Of the defects, α of the negative binomial law; absent = they fall independently (Poisson)."""
+    """Clustering of the defects, α of the negative binomial law; absent = they fall independently (Poisson)."""
     bond: Annotated[Fraction, Field(gt=0)] = 1.0
-    """Share of bonds between two such layers that hold."""
+    """Share of the bonds between two such layers that hold."""

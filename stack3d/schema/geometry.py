@@ -75,14 +75,14 @@ class CoolantDeck(DeckModel):
     name: str = "inline"
     title: str | None = None
     heat_capacity: HeatCapacity
-    """Per volume."""
+    """Heat capacity per volume."""
     conductivity: Conductivity | None = None
     viscosity: Viscosity | None = None
-    """Dynamic; with the conductivity it gives film coefficient and pressure drop."""
+    """Dynamic viscosity; with the conductivity it gives film coefficient and pressure drop."""
     density: Density | None = None
-    """With the viscosity it gives the Reynolds number, which is checked against the range of the correlations."""
+    """Density; with the viscosity it gives the Reynolds number, which is checked against the range of the correlations."""
     boiling_point: Temperature | None = None
-    """At the pressure in the channels; a run warns where a wall or the outlet is hotter."""
+    """Boiling point at the pressure in the channels; a run warns where a wall or the outlet is hotter."""
 
 
 class FlowDeck(DeckModel):
@@ -92,12 +92,12 @@ class FlowDeck(DeckModel):
     """The coolant flows towards larger x or y, or with a sign towards smaller."""
     coolant: CoolantDeck
     flow_rate: FlowRate | None = None
-    """Of the whole layer; absent = from a pump of `cooling.pumps`."""
+    """Flow through the whole layer; absent = a pump of `cooling.pumps` gives it."""
     inlet_temperature: Temperature
     floor_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On floors, where it differs from that of the walls or pins beside them."""
+    """Film on floors, where it differs from that of the walls or pins beside them."""
     ceiling_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On ceilings, where it differs from that of the walls or pins beside them."""
+    """Film on ceilings, where it differs from that of the walls or pins beside them."""
 
 
 class InletDeck(DeckModel):
@@ -105,11 +105,11 @@ class InletDeck(DeckModel):
 
     name: Name
     count: Annotated[Count, Field(ge=1, le=2048)]
-    """Of channels, those of the first inlet from the lowest x or y on."""
+    """Number of channels. Those of the first inlet begin at the lowest x or y."""
     flow_rate: FlowRate | None = None
-    """Of them together; absent = their share of that of the layer, or from a pump."""
+    """Flow through these channels together; absent = their share of that of the layer, or from a pump."""
     inlet_temperature: Temperature | None = None
-    """Absent = that of the layer."""
+    """Temperature of the coolant that comes in; absent = that of the layer."""
     reverse: bool = False
     """Whether it flows against the direction of the layer."""
 
@@ -120,17 +120,17 @@ class ChannelsDeck(FlowDeck):
     count: Annotated[Count, Field(ge=1, le=2048)]
     width: Thickness
     wall_width: Thickness
-    """Between two channels."""
+    """Thickness of the wall between two channels."""
     edge_wall_width: Annotated[Size, BeforeValidator(_two), _TWO_SCHEMA] | None = None
-    """Outside the first and the last channel, one value or [first, last]; absent = what is left, in equal parts."""
+    """Wall outside the first and the last channel, one value or [first, last]; absent = what is left, in equal parts."""
     wall_film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On all four sides of a channel; absent = that of the law."""
+    """Film on all four sides of a channel; absent = that of the law."""
     passes: Annotated[Count, Field(ge=1, le=2048)] = 1
     """How often the coolant goes to and fro: after each pass it turns round into the channels beside it."""
     inlets: Annotated[tuple[InletDeck, ...], Field(max_length=256)] = ()
-    """Of groups of channels; absent = one for all."""
+    """Inlets of groups of channels; absent = one for all."""
     law: str | None = None
-    """Of film and pressure drop, by its registered name; absent = `straight`, with several passes `serpentine`."""
+    """Law of film and pressure drop, by its registered name; absent = `straight`, with several passes `serpentine`."""
     homogenised: bool = False
     """Whether walls and coolant are one porous body, so that no channel is meshed; errors tell what that changes."""
 
@@ -170,14 +170,14 @@ class PinsDeck(FlowDeck):
     """Round pins through the full thickness of a layer, coolant between them; its material is that of the pins."""
 
     arrangement: Literal["in_line", "staggered"]
-    """One pin behind the other, or every second row shifted by half a pitch."""
+    """in_line: one pin behind the other; staggered: every second row shifted by half a pitch."""
     diameter: Thickness
     pitch: Annotated[Size, BeforeValidator(_two), _TWO_SCHEMA]
-    """From pin to pin within a row across the flow, and from row to row: one value or [across, along]."""
+    """Distance from pin to pin within a row across the flow, and from row to row: one value or [across, along]."""
     film_coefficient: Annotated[FilmCoefficient, Field(gt=0)] | None = None
-    """On pins, floor and ceiling; absent = that of the law."""
+    """Film on pins, floor and ceiling; absent = that of the law."""
     law: str | None = None
-    """Of films and pressure drop, by its registered name; absent = `pins_in_line` or `pins_staggered`."""
+    """Law of films and pressure drop, by its registered name; absent = `pins_in_line` or `pins_staggered`."""
 
     @model_validator(mode="after")
     def _pins_apart(self) -> Self:
@@ -204,7 +204,7 @@ class LayerDeck(DeckModel):
     offset: tuple[Length, Length] | None = None
     """Corner of the layer from the corner of the footprint; absent = centred."""
     contact_resistance: ArealResistance = 0.0
-    """Between this layer and the one below."""
+    """Resistance, times area, between this layer and the one below."""
     role: Literal["", "rram", "periphery", "logic"] = ""
     """What the layer carries: crossbar tiles, their converters, the host logic."""
     tile_sites: tuple[Count, Count] | None = None
@@ -262,9 +262,9 @@ class PartDeck(DeckModel):
     deck: GeometryDeck | None = None
     """A geometry with a footprint; or give size and layers."""
     size: Size | None = None
-    """Of every layer without its own."""
+    """Size of every layer without one of its own."""
     layers: tuple[LayerDeck, ...] = ()
-    """From the bottom up."""
+    """Layers from the bottom up."""
 
     @model_validator(mode="after")
     def _one_stack(self) -> Self:
@@ -299,7 +299,7 @@ class GeometryDeck(DeckModel):
     parts: Annotated[tuple[PartDeck, ...], Field(max_length=256)] = ()
     """Stacks side by side on the highest layer of `below`, under the lowest of `above`."""
     fill: MaterialDeck | None = None
-    """Between, beside and over the parts, as far as the footprint reaches and the highest part."""
+    """Material between, beside and over the parts, up to the edge of the footprint and the top of the highest part."""
     above: tuple[LayerDeck, ...] = ()
     mesh: str | None = None
     """A file that meshio reads, with named regions and faces: tetrahedra, also curved ones of order 2, or hexahedra."""
@@ -308,7 +308,7 @@ class GeometryDeck(DeckModel):
     materials: dict[str, MaterialDeck] = {}
     """Region of that mesh → what fills it."""
     cost: CostDeck | None = None
-    """Of the stack and its package; `power/cost` adds up what is stated."""
+    """Cost of the stack and its package; `power/cost` adds up what is stated."""
 
     @model_validator(mode="after")
     def _layers_or_tiers(self) -> Self:

@@ -17,7 +17,7 @@ class ChangeDeck(SweepModel):
     """How one key is changed."""
 
     add: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """To a number."""
+    """What is added to a number."""
     times: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Factor on a number; its unit is kept."""
     to: Any = None

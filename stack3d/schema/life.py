@@ -15,7 +15,8 @@ class CouplingDeck(DeckModel):
     """Fixed point of temperature, leakage and conductance within an epoch."""
 
     enabled: bool = True
-    """False: the temperature of the chip as programmed stays (one way): writes and calibrations are billed but heat nothing."""
+    """False: the temperature of the chip as programmed stays (one way): writes and calibrations are billed but heat
+    nothing."""
     tolerance: TemperatureDifference = 1e-3
     """Largest change of any cell's temperature in the last iteration."""
     iterations: Annotated[Count, Field(ge=1, le=1000)] = 60
@@ -29,14 +30,15 @@ class RefineDeck(DeckModel):
     temperature: Annotated[TemperatureDifference, Field(gt=0)] = 1.0
     """Largest change of a tile's mean temperature."""
     most: Annotated[Count, Field(ge=2, le=1000)] = 64
-    """Epochs at most, those asked for included."""
+    """Largest number of epochs, those asked for included."""
 
 
 class CoarseDeck(DeckModel):
     """Cells whose error costs least at the outputs, refreshed with less care."""
 
     share: Fraction
-    """Of all cells: those in rows that are driven little, of less significant slices, in states that are written well."""
+    """Share of all cells: those in rows that are driven little, of less significant slices, in states that are written
+    well."""
     pulses: Annotated[Number, Field(ge=0)] = 1.0
     """Mean pulses of their write-verify, whose window is widened to get there; 0 = they are left alone."""
 
@@ -54,7 +56,7 @@ class RefreshDeck(DeckModel):
 
     period: Duration | None = None
     accuracy_loss: Annotated[Fraction, Field(gt=0)] | None = None
-    """Below the accuracy of the fresh chips, mean over chips."""
+    """Loss of accuracy below that of the fresh chips, mean over chips, that makes the chip write again."""
     worst: Annotated[Fraction, Field(gt=0)] = 1.0
     """Share of the cells that is written: those farthest from their target."""
     coarse: CoarseDeck | None = None
@@ -85,8 +87,8 @@ class CompensationDeck(DeckModel):
     recalibrate: bool = False
     """Set the converter ranges anew at every calibration."""
     period: Duration = 86400.0
-    """Between calibrations; assumed, once a day. Chips are calibrated when programmed and after every write too, and a read-out
-    sees the corrections that were measured last, before one that falls on its instant."""
+    """Time between calibrations; once a day is assumed. Chips are calibrated when programmed and after every write too. A
+    read-out sees the corrections that were measured last, and not those of its own instant."""
 
     @model_validator(mode="after")
     def _sums_of_columns(self) -> Self:
@@ -137,16 +139,17 @@ class LifetimeDeck(DeckModel):
     """End of the first epoch; the others follow at equal ratios."""
     epochs: Annotated[Count, Field(ge=1, le=1000)] = 16
     programming_temperature: Temperature = 298.15
-    """Of the chip while it is programmed."""
+    """Temperature of the chip while it is programmed."""
     subgrid: tuple[Annotated[Count, Field(ge=1, le=32)], Annotated[Count, Field(ge=1, le=32)]] = (2, 2)
     """Temperatures within a tile [nx, ny]: columns along x, rows along y."""
     coupling: CouplingDeck = CouplingDeck()
     refine: RefineDeck | None = None
-    """Absent = the epochs stay as they are."""
+    """Division of epochs in which much changes; absent = the epochs stay as they are."""
     accuracy_loss: Annotated[Fraction, Field(gt=0)] = 0.01
     """Loss below float accuracy whose time is reported."""
     band: bool = False
-    """Follow the chips at both ends of the device's parameter bands too, and for eight draws of a fitted device's posterior."""
+    """Follow the chips at both ends of the device's parameter bands too, and for eight draws of a fitted device's
+    posterior."""
     attribution: bool = True
     """Switch mechanisms, tiers and layers off one at a time at the end."""
     refresh: RefreshDeck | None = None
@@ -171,7 +174,7 @@ class HybridTiersDeck(DeckModel):
     """Tiers of another device, and the layers of the network that live there."""
 
     tiers: Annotated[tuple[Annotated[Count, Field(ge=0)], ...], Field(min_length=1)]
-    """Counted from the bottom, from 0."""
+    """Tiers, counted from the bottom, from 0."""
     device: DeviceDeck
     layers: Annotated[tuple[str, ...], Field(min_length=1)]
 

@@ -91,7 +91,7 @@ class MaterialLaw(DeckModel):
     """Keys whose numbers have the unit of the property."""
 
     value: Amount | tuple[Amount, Amount, Amount] | None = None
-    """At 300 K; of a conductivity one value, or [kx, ky, kz]."""
+    """Value at 300 K; of a conductivity one value, or [kx, ky, kz]."""
     valid: tuple[Temperature, Temperature] | None = None
     """Where the law holds; absent = where its source says."""
 
@@ -238,7 +238,7 @@ class PowerOfTemperature(MaterialLaw):
     reference = "definition"
 
     exponent: Number
-    """n."""
+    """Exponent n."""
 
     def shape(self, temperature: Any) -> Any:
         """(T / 300 K)ⁿ."""
@@ -267,9 +267,9 @@ class TableOfTemperature(MaterialLaw):
     amounts = ("value", "values")
 
     temperatures: Annotated[tuple[Temperature, ...], Field(min_length=2, max_length=MOST_ROWS)]
-    """Ascending."""
+    """Temperatures, ascending."""
     values: Annotated[tuple[Amount, ...], Field(min_length=2, max_length=MOST_ROWS)]
-    """One for each temperature."""
+    """A value for each temperature."""
 
     @model_validator(mode="after")
     def _rows(self) -> Self:
@@ -386,7 +386,9 @@ def is_law(value: Any) -> bool:
 
 
 def law_of(value: Any, dimension: str, *, anisotropic: bool = False) -> MaterialLaw:
-    """The law of ``{law: …, …}`` for a property of a dimension; raises ValidationError with the place below of each mistake."""
+    """The law of ``{law: …, …}`` for a property of a dimension; raises ValidationError with the place below of each
+    mistake.
+    """
     if isinstance(value, MaterialLaw):
         return value
     given = dict(value)

@@ -29,11 +29,11 @@ class PhaseDeck(DeckModel):
 
     name: Name
     share: Annotated[Fraction, Field(gt=0, le=1)] | None = None
-    """Of the time; shares of all phases add up to one."""
+    """Share of the time; shares of all phases add up to one."""
     duration: Duration | None = None
-    """In place of the share; the mission then repeats after all of them."""
+    """Length of the phase, in place of the share; the mission then repeats after all of them."""
     ambient: Temperature | None = None
-    """Absent = `cooling.ambient`."""
+    """Temperature of the surroundings in this phase; absent = `cooling.ambient`."""
     activity: Annotated[Fraction, Field(ge=0, le=1)] = 1.0
     """Share of the workload's rate."""
     trace: TraceDeck | None = None
@@ -42,7 +42,7 @@ class PhaseDeck(DeckModel):
         Annotated[Number, Field(ge=0), Tag("number[]")] | Annotated[dict[str, Power], Tag("mapping[]")],
         given_as("mapping[]", "number[]"),
     ] = 1.0
-    """Of explicit sources: a factor for all, or the power of those that are named."""
+    """Power of explicit sources: a factor for all, or the power of those that are named."""
     cooling: PhaseCoolingDeck = PhaseCoolingDeck()
     """Faces that are cooled otherwise in this phase."""
 

@@ -22,11 +22,11 @@ class MvmDeck(DeckModel):
     levels: Annotated[Count, Field(ge=2)] | None = None
     """Levels used of each cell; absent = those of the device."""
     weight_scaling: Literal["layer", "column"] = "layer"
-    """What is scaled to the full conductance window: the whole layer, or every output, undone digitally."""
+    """What is scaled to the full conductance window: the whole layer, or every output. It is undone digitally."""
     dac_bits: Bits | None = 8
-    """Absent (null) = exact inputs."""
+    """Bits of the converters of inputs; null = exact inputs."""
     adc_bits: Annotated[Count, Field(ge=2, le=16)] | None = 8
-    """Absent (null) = exact outputs."""
+    """Bits of the converters of outputs; null = exact outputs."""
     input_slice_bits: Bits | None = None
     """Feed inputs as digits of so many bits, one read per digit; absent = whole."""
     converter_range: Literal["layer", "tile", "column"] = "layer"
@@ -38,9 +38,9 @@ class MvmDeck(DeckModel):
     adc_offset_sd: Fraction = 0.0
     """Standard deviation of their offset, as a part of the range."""
     wire_resistance: Resistance = 0.0
-    """Of one word- or bit-line segment between neighbouring cells, at 293.15 K."""
+    """Resistance of one word- or bit-line segment between neighbouring cells, at 293.15 K."""
     wire_temperature_coefficient: InverseTemperature = 0.00393
-    """Of the wire resistance; bulk copper by default."""
+    """Temperature coefficient of the wire resistance; bulk copper by default."""
     word_line_ends: Ends = 1
     """Ends from which word lines are driven."""
     bit_line_ends: Ends = 1

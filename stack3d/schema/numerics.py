@@ -84,7 +84,7 @@ class LinearDeck(DeckModel):
     preconditioner: Literal["auto", "grid", "icc", "gamg", "jacobi"] = "auto"
     """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several; of tetrahedra icc."""
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
-    """Relative residual."""
+    """Residual, over the load, at which the solver stops."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500
 
 
@@ -142,7 +142,7 @@ class SpacedDeck(DeckModel):
     end: Annotated[Duration, Field(alias="to")]
     count: Annotated[Count, Field(ge=2, le=MOST_OUTPUTS)]
     scale: Literal["linear", "log"] = "linear"
-    """Equal differences, or equal ratios."""
+    """linear: equal differences; log: equal ratios."""
 
     @model_validator(mode="after")
     def _ascend(self) -> Self:
@@ -167,7 +167,7 @@ class EarlierDeck(DeckModel):
     """A run that ended as this one begins."""
 
     result: str
-    """Its result.nc; a layer begins at the boxes of its map there, else at its mean, of the last time."""
+    """The result.nc of that run. A layer begins at the boxes of its map there, else at its mean, of the last time."""
 
 
 class SurroundingsDeck(DeckModel):
@@ -176,9 +176,9 @@ class SurroundingsDeck(DeckModel):
     file: str | None = None
     """`.csv` or `.parquet` with `time [s]`, `ambient [degC]` and `films.top [W/m^2/K]`, in place of all that follows."""
     times: Annotated[tuple[Time, ...], Field(max_length=MOST_OUTPUTS)] = ()
-    """Of the rows, from 0 on."""
+    """Times of the rows, from 0 on."""
     ambient: tuple[Temperature, ...] | None = None
-    """Of every face that has no temperature of its own; absent = `cooling.ambient`."""
+    """Surroundings of every face that has no temperature of its own; absent = `cooling.ambient`."""
     films: dict[str, tuple[FilmCoefficient, ...]] = {}
     """Face or patch → its film; a face that is not named is cooled as `cooling` has it."""
 
@@ -228,7 +228,7 @@ class TransientDeck(DeckModel):
     """Temperature at the start: one, or by layer or layer.block, or {result: …} of an earlier run; what is not named begins at
     ambient."""
     duty: DutyDeck | None = None
-    """Absent = all sources on from the start."""
+    """When sources are on; absent = all of them from the start."""
     periodic: bool = False
     """Times count within one period after infinitely many; wants a duty or a trace."""
     step: Duration | None = None
@@ -269,14 +269,16 @@ class TransientDeck(DeckModel):
 
 
 class ImpedanceDeck(DeckModel):
-    """Response of the chip to a step of 1 W in each of `power.sources`, at the films and conductivities of its steady state."""
+    """Response of the chip to a step of 1 W in each of `power.sources`, at the films and conductivities of its steady
+    state.
+    """
 
     start: Annotated[Duration, Field(alias="from")] = 1e-7
     """First time of the response; heat has to come through an element of the mesh by then."""
     end: Annotated[Duration | None, Field(alias="to")] = None
     """Last time; absent = when one part in a thousand is left to come."""
     per_decade: Annotated[Count, Field(ge=1, le=200)] = 10
-    """Times."""
+    """Times in each decade."""
     terms: Annotated[Count, Field(ge=1, le=100)] = 30
     """Terms of the Foster chain and the Cauer ladder of a source, at most; fewer where those miss it by 1 % at no time."""
     groups: dict[str, tuple[str, ...]] = {}
@@ -289,7 +291,7 @@ class CompactDeck(DeckModel):
     films: dict[str, tuple[FilmCoefficient, FilmCoefficient]] = {}
     """Face or patch → lowest and highest film; a face that is not named keeps the film that it has in the steady state."""
     ambient: tuple[Temperature, Temperature] | None = None
-    """Lowest and highest; absent = that of the cooling alone."""
+    """Lowest and highest ambient; absent = that of the cooling alone."""
     accuracy: Annotated[Fraction, Field(ge=1e-8, le=0.1)] = 0.01
     """Largest bound for 1 W of any source alone, over its largest rise, at any films; most bounds are far smaller."""
     shortest: Duration | None = None
@@ -319,7 +321,8 @@ class SolverDeck(DeckModel):
     made from tensor, in the ranges of the scenario's `compact`; auto: tensor for bricks."""
     mesh: MeshDeck
     order: Literal[1, 2] = 1
-    """Of the elements; absent = 2 with mesh.cells: tet, else 1. Those of order 2 are twice as large, with nodes as dense."""
+    """Order of the elements; absent = 2 with mesh.cells: tet, else 1. Elements of order 2 are twice as large, with nodes as
+    dense."""
     linear: LinearDeck = LinearDeck()
     error_promise: Fraction
     """Largest error of tile and layer means over the peak rise that a test holds the profile to."""

@@ -114,7 +114,7 @@ class DrawsDeck(SweepModel):
     keys: UnknownKeys
     """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
     count: Annotated[int, Field(ge=2, le=MOST_DRAWS)] = 20
-    """Draws, at most, of each design."""
+    """Largest number of draws of each design."""
     spread: DrawnAround = 0.2
     """Of ``all-assumed`` numbers without a ``low`` and a ``high``: as likely anywhere within this share of the value."""
     correlated: Annotated[list[CorrelationDeck], Field(max_length=100)] = []
@@ -134,7 +134,7 @@ class OptimiseDeck(SweepModel):
     minimise: Texts = []
     """Output variables, or expressions of some, that should be small; the worst of times and places counts."""
     maximise: Texts = []
-    """What should be large."""
+    """Output variables, or expressions of some, that should be large."""
     subject_to: Annotated[Texts, Field(alias="subject to")] = []
     """Conditions on outputs, as ``"accuracy@end >= 95 % for 90 % of the chips"``."""
     budget: Annotated[int | float, BeforeValidator(_budget, json_schema_input_type=int | str)]

@@ -76,7 +76,7 @@ class MaterialDeck(DeckModel):
     """Heat capacity per volume at 300 K, or a law; or give density and specific_heat."""
     density: Density | None = None
     specific_heat: SpecificHeatOrLaw | None = None
-    """At 300 K, or a law."""
+    """Heat capacity per mass at 300 K, or a law."""
     cylinders: CylindersDeck | None = None
     """Instead of all the above: vias or bumps through the layer, homogenised by mixing rules."""
     pattern: PatternDeck | None = None
@@ -162,13 +162,13 @@ class CylindersDeck(DeckModel):
     insulated: bool = False
     """Whether a liner stops heat from entering them sideways."""
     end_resistance: ArealResistance = 0.0
-    """Of both ends of a cylinder together, on its own area: dielectric between a bump and the silicon."""
+    """Resistance, times area, of both ends of a cylinder together, as of dielectric between a bump and the silicon."""
     resolved: bool = False
     """Whether every cylinder is meshed, instead of homogenised by mixing rules; wants tetrahedra (`solver.mesh.cells`)."""
     wall: Thickness | None = None
-    """Of plated, hollow cylinders: thickness of the fill around the core."""
+    """Thickness of the fill around the core of plated, hollow cylinders."""
     core: MaterialDeck | None = None
-    """Inside hollow cylinders; absent = nothing that conducts."""
+    """Material inside hollow cylinders; absent = nothing that conducts."""
 
     @model_validator(mode="after")
     def _hollow(self) -> Self:
@@ -195,7 +195,7 @@ class PatternDeck(DeckModel):
     host: MaterialDeck
     fill: MaterialDeck
     share: Annotated[Number, Field(ge=0, le=1)] | None = None
-    """Of the area that the fill covers."""
+    """Share of the area that the fill covers."""
     map: str | None = None
     """Instead of one share those of equal cells over the whole layer: `.npy` or `.csv` of bare numbers, rows from the lowest y
     on. Of a layer's own material alone."""

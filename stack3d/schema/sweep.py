@@ -78,7 +78,7 @@ class IntervalDeck(SweepModel):
     scale: Literal["linear", "log"] = "linear"
     """Equal shares of the difference, or of the ratio."""
     integer: bool = False
-    """Round to whole numbers, both ends included."""
+    """Whether values are rounded to whole numbers, both ends included."""
 
     @property
     def together(self) -> bool:

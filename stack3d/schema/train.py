@@ -23,7 +23,7 @@ class TrainDeck(DeckModel):
     ages: Annotated[tuple[Time, ...], Field(min_length=1, max_length=64)] = (1.0,)
     """Times after programming; every step draws one of them."""
     temperature: Temperature | None = None
-    """Of the cells while they age and are read; absent = what the run of the scenario finds for its tiles."""
+    """Temperature of the cells while they age and are read; absent = what the run of the scenario finds for its tiles."""
     clip: Annotated[Number, Field(gt=0, le=100)] | None = 2.5
     """Largest weight of a layer, in standard deviations of its weights: few large ones leave the others little of the
     conductance window. null = any."""

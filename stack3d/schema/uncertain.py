@@ -40,13 +40,13 @@ class DistributionDeck(SweepModel):
     """How a number is spread: one of the shapes, with its numbers in one unit."""
 
     uniform: tuple[Any, Any] | None = None
-    """From, to."""
+    """[from, to]."""
     normal: tuple[Any, Any] | None = None
-    """Mean, standard deviation."""
+    """[mean, standard deviation]."""
     lognormal: tuple[Any, Any] | None = None
-    """Median, and the factor (above 1, no unit) of one standard deviation."""
+    """[median, factor]: the factor (above 1, no unit) of one standard deviation."""
     triangular: tuple[Any, Any, Any] | None = None
-    """From, most likely, to."""
+    """[from, most likely, to]."""
     table: Annotated[list[Any], Field(min_length=2, max_length=MOST_TABLE)] | None = None
     """Measured values, or draws of a posterior, all as likely; nothing between them is drawn."""
 
@@ -97,7 +97,7 @@ class CorrelationDeck(SweepModel):
     keys: Annotated[list[Key], Field(min_length=2, max_length=100)]
     """Dotted keys, each with every other."""
     coefficient: Annotated[float, Field(gt=-1, lt=1)]
-    """Of correlation of their normal scores; of normal unknowns that of their values."""
+    """Coefficient of correlation of their normal scores; of normal unknowns that of their values."""
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:
@@ -143,9 +143,10 @@ class UncertainDeck(SweepModel):
     count: Annotated[int, Field(ge=4, le=65_536)] = 64
     """Base points of the indices, a power of two; each costs two cases and one per unknown with indices of its own."""
     most: Annotated[int, Field(ge=2, le=100)] = 8
-    """Unknowns with indices of their own; where there are more, all are screened first and the weak ones are taken together."""
+    """Unknowns with indices of their own; where there are more, all are screened first and the weak ones are taken
+    together."""
     trajectories: Annotated[int, Field(ge=4, le=1000)] = 10
-    """Of the screening; each costs one case per unknown and one more."""
+    """Trajectories of the screening; each costs one case per unknown and one more."""
     correlated: Annotated[list[CorrelationDeck], Field(max_length=100)] = []
     """Unknowns that go together; Shapley effects take the place of Sobol indices then."""
     seed: Annotated[int, Field(ge=0)] = 1

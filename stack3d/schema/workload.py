@@ -62,7 +62,7 @@ class NetworkDeck(DeckModel):
     sha256: str | None = None
     data: DataDeck | None = None
     float_accuracy: Fraction | None = None
-    """On the test part, in float arithmetic."""
+    """Accuracy of the network on the test part, in float arithmetic."""
     licence: str | None = None
 
 
@@ -71,9 +71,9 @@ class ConverterDeck(DeckModel):
 
     bits: Annotated[Count, Field(ge=1, le=16)]
     energy: Energy
-    """At `bits`."""
+    """Energy of one conversion at `bits`."""
     fixed: Energy = 0.0
-    """Added at any resolution."""
+    """Energy that is added at any resolution."""
     scaling: Literal["doubling", "serial", "cycles", "search", "constant"] = "doubling"
     """What it goes with. doubling: levels, 2^bits; serial: pulses, one per magnitude bit; cycles: 2^k of them for the magnitude
     bit worth 2^k; search: comparisons, one per bit, the sign's included; constant: nothing."""
@@ -83,22 +83,22 @@ class LinkDeck(DeckModel):
     """Energy of moving bits between a tile and the logic that sums and buffers."""
 
     bit: Energy
-    """Per bit moved, whatever the distance (router, bus)."""
+    """Energy of a bit that is moved, whatever the distance (router, bus)."""
     tier: Energy = 0.0
-    """Per bit and tier boundary crossed (through-silicon via or hybrid bond)."""
+    """Energy of a bit at each boundary between tiers that it crosses (through-silicon via or hybrid bond)."""
 
 
 class AreaDeck(DeckModel):
     """Floor that the periphery of a tile takes."""
 
     adc: Area
-    """Of one converter at the `bits` of the deck's `adc`."""
+    """Area of one output converter at the `bits` of the deck's `adc`."""
     dac: Area
-    """Per row, at the `bits` of the deck's `dac`."""
+    """Area of an input converter, per row, at the `bits` of the deck's `dac`."""
     digital: Area
-    """Per tile: shift-and-add, registers, buffers, bus."""
+    """Area of the digital part of a tile: shift-and-add, registers, buffers, bus."""
     via_pitch: Thickness | None = None
-    """Of the vias that bring rows and columns of a tile to the next tier; absent = unknown."""
+    """Pitch of the vias that bring rows and columns of a tile to the next tier; absent = unknown."""
 
 
 class PeripheryDeck(DeckModel):
@@ -107,13 +107,14 @@ class PeripheryDeck(DeckModel):
     name: str = "inline"
     title: str | None = None
     adc: ConverterDeck
-    """Per converted column; resolution `mvm.adc_bits`."""
+    """Output converter, per converted column; its resolution is `mvm.adc_bits`."""
     dac: ConverterDeck
-    """Per driven row; resolution `mvm.dac_bits`, or `mvm.input_slice_bits` at each of several reads."""
+    """Input converter, per driven row; its resolution is `mvm.dac_bits`, or `mvm.input_slice_bits` at each of several
+    reads."""
     driver: ConverterDeck | None = None
-    """Word lines, per driven row; resolution of the inputs."""
+    """Driver of a word line, per driven row; it has the resolution of the inputs."""
     integrator: ConverterDeck | None = None
-    """Sampling and integration, per converted column; resolution of the inputs."""
+    """Sampling and integration, per converted column; it has the resolution of the inputs."""
     adc_rate: Rate
     """Conversions per second of one converter."""
     columns_per_adc: Annotated[Count, Field(ge=1)] = 8
@@ -121,13 +122,13 @@ class PeripheryDeck(DeckModel):
     two_phases_above: Annotated[Count, Field(ge=2)] | None = None
     """Inputs of more bits are fed as an upper and a lower half of their magnitude bits, each converted; absent = at once."""
     digital: Energy
-    """Shift, add and buffer, per converted column."""
+    """Energy of shift, add and buffer, per converted column."""
     digital_mac: Energy = 0.0
-    """Per multiply-accumulate of layers that stay digital and of products of two activations."""
+    """Energy of a multiply-accumulate of layers that stay digital, and of products of two activations."""
     digital_mac_rate: Rate | None = None
     """Multiply-accumulates per second for products of two activations; absent = they keep up."""
     link: LinkDeck | None = None
-    """Absent = moving bits costs nothing."""
+    """Energy of moving bits; absent = it costs nothing."""
     array_included: bool = False
     """Whether the current through the cells is part of the energies above; then it is not added again."""
     leakage: Power = 0.0
@@ -135,7 +136,7 @@ class PeripheryDeck(DeckModel):
     leakage_doubling: Annotated[TemperatureDifference, Field(gt=0)] = 12.0
     """Temperature step that doubles leakage; assumed, typical of CMOS of 28 to 65 nm."""
     area: AreaDeck | None = None
-    """Absent = unknown."""
+    """Area of the periphery of a tile; absent = unknown."""
     places: dict[Literal["dac", "driver", "adc", "digital", "link", "leakage"], Literal["array", "periphery", "logic"]] = {}
     """Where a component heats: the tile's own box, its tier's periphery layer, the logic die; absent = the tier's periphery
     layer where there is one, else the logic die, else the tile's own box."""
@@ -145,9 +146,9 @@ class MemoryDeck(DeckModel):
     """An on-chip memory of a conventional machine."""
 
     size: Annotated[Count, Field(ge=1)]
-    """[byte]"""
+    """Size of the memory. [byte]"""
     bit: Annotated[Energy, Field(gt=0)]
-    """Of reading a bit."""
+    """Energy of reading a bit."""
 
 
 NODE = 45e-9
@@ -298,7 +299,7 @@ class SourceDeck(DeckModel):
     name: Name
     layer: LayerName
     x: Interval | None = None
-    """Absent = the whole layer."""
+    """[from, to] along x; absent = the whole layer."""
     y: Interval | None = None
     unit: Name | None = None
     """Unit of the layer's floorplan whose x and y it has."""
