@@ -244,7 +244,9 @@ def _blocks(
         if box.x0 >= box.x1 or box.y0 >= box.y1:
             problems.append(Problem(f"{key}.blocks[{j}]", f"block {block.name!r} has no area: x and y want [lower, upper]"))
         elif not extent.contains(box):
-            text = f"block {block.name!r} reaches outside layer {name!r}: {told(box)} in {told(extent)}"
+            text = (
+                f"block {block.name!r} reaches outside layer {name!r}: {told(box)} in {told(extent)}{_from_corner(box, extent)}"
+            )
             problems.append(Problem(f"{key}.blocks[{j}]", text))
     pairs = overlapping(np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes]).reshape(-1, 4))
     for later, earlier in sorted(islice(pairs, MOST_MISTAKES + 1)):
@@ -361,6 +363,15 @@ def tile_sites(stack: Stack) -> list[tuple[str, Rectangle]]:
     return sites
 
 
+def _from_corner(box: Rectangle, extent: Rectangle) -> str:
+    """What is said of a box that would lie inside a layer if it counted from the corner of that; empty for others."""
+    x, y = extent.x0, extent.y0
+    if (x, y) == (0.0, 0.0) or not extent.contains(Rectangle(box.x0 + x, box.x1 + x, box.y0 + y, box.y1 + y)):
+        return ""
+    counted = "; x and y count from the corner of the footprint: what counts from that of the layer wants"
+    return f"{counted} {1e3 * x:.6g} mm more in x and {1e3 * y:.6g} mm in y"
+
+
 def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]:
     """Heat sources of ``power.sources``; raises DeckError for unknown layers and boxes outside them."""
     problems: list[Problem] = []
@@ -378,7 +389,11 @@ def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]
             problems.append(Problem(key, f"source {deck.name!r} has no area: x and y want [lower, upper]"))
         elif not extent.contains(box):
             problems.append(
-                Problem(key, f"source {deck.name!r} reaches outside layer {deck.layer!r}: {told(box)} in {told(extent)}")
+                Problem(
+                    key,
+                    f"source {deck.name!r} reaches outside layer {deck.layer!r}: {told(box)} in {told(extent)}"
+                    f"{_from_corner(box, extent)}",
+                )
             )
         elif any(block.material is VOID and block.extent.contains(box) for block in layer.blocks):
             problems.append(Problem(key, f"source {deck.name!r} lies in a channel of layer {deck.layer!r}: {told(box)}"))

@@ -5,7 +5,7 @@ from stack3d import decks
 from stack3d.errors import DeckError
 from stack3d.fe.lines import LineRecovery, hat_integrals, hat_values
 from stack3d.geometry.grid import build_grid
-from stack3d.geometry.stack import build_stack, check_places, explicit_sources, tile_sites
+from stack3d.geometry.stack import _from_corner, build_stack, check_places, explicit_sources, tile_sites
 from stack3d.layout import HeatSource, Rectangle, hottest_layer
 from stack3d.schema.geometry import GeometryDeck
 from stack3d.schema.numerics import MeshDeck
@@ -211,3 +211,12 @@ def test_of_layers_that_share_the_hottest_place_the_heated_one_is_named() -> Non
     assert hottest_layer(maxima, {2}) == 2
     assert hottest_layer(maxima, {0, 3}) == 1  # none of the two heats
     assert hottest_layer(np.array([np.nan, 360.0, 359.9]), {2}) == 1
+
+
+def test_a_floorplan_that_counts_from_the_corner_of_its_die_is_told_what_it_lacks() -> None:
+    """A die of 11 mm in the middle of 20 mm begins at 4.5 mm."""
+    die = Rectangle(4.5e-3, 15.5e-3, 4.5e-3, 15.5e-3)
+    said = _from_corner(Rectangle(1e-3, 5e-3, 6e-3, 10e-3), die)
+    assert said.endswith("wants 4.5 mm more in x and 4.5 mm in y")
+    assert _from_corner(Rectangle(1e-3, 12e-3, 1e-3, 5e-3), die) == ""  # outside of it either way
+    assert _from_corner(Rectangle(1e-3, 5e-3, 1e-3, 5e-3), Rectangle(0.0, 4e-3, 0.0, 4e-3)) == ""
