@@ -22,6 +22,8 @@ UNTHROTTLED = 0.9995
 """Share of the rate asked for above which nothing is said of throttling."""
 WORTH_TELLING = 0.01
 """Loss below which nothing is said to limit. [-]"""
+FEW_INPUTS = 100
+"""Test inputs below which a summary says how few they are: one of them counts more than a point."""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
@@ -226,7 +228,14 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     )
     act = _act(chip, float(times[-1]))
     more = f"; later ones are means from a {act} to the next, worst mostly just before it" if acts else ""
-    return f"accuracy           {', '.join(parts)} ({note}{more})"
+    return f"accuracy           {', '.join(parts)} ({note}{more}{_few_inputs(values)})"
+
+
+def _few_inputs(values: Mapping[str, Any]) -> str:
+    """What is said where one of few test inputs counts points: the ± over chips says nothing of that."""
+    if "mvm/input_accuracy" not in values or (n := np.shape(values["mvm/input_accuracy"])[-1]) >= FEW_INPUTS:
+        return ""
+    return f"; {n} test input{'s' * (n > 1)} alone, of which one counts {100 / n:.3g} points"
 
 
 def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
