@@ -207,6 +207,9 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     times, accuracy, worst = coordinates["time"], values["mvm/accuracy_mean"], values["mvm/accuracy_worst"]
     acts = bool(np.any(accuracy != values["mvm/accuracy"]))
 
+    draws, band = values.get("mvm/accuracy_draws"), values.get("mvm/accuracy_band")
+    doubt = "the device's band" if draws is None else f"{len(draws)} draws of the device's fit"
+
     def at(row: Floats) -> str:
         spread = f" ± {100 * row.std(ddof=1):.2f}" if row.size > 1 else ""
         return f"{100 * row.mean():.2f}{spread} %"
@@ -214,15 +217,21 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     def later(index: int) -> str:
         return f"{at(accuracy[index])}{f' (worst {100 * worst[index].mean():.2f} %)' if acts else ''}"
 
+    def known(index: int) -> str:
+        """Mean accuracy between the ends of what is not known of the device."""
+        if band is None:
+            return ""
+        means = 100 * band[:, index].mean(axis=-1)
+        return f", {means.min():.2f} to {means.max():.2f} % over {doubt}"
+
     parts = [f"{at(values['mvm/accuracy'][0])} today"]
     year = np.flatnonzero(np.isclose(times, YEAR))
     if year.size and year[0] != len(times) - 1:
-        parts.append(f"{later(int(year[0]))} after 1 year")
+        parts.append(f"{later(int(year[0]))} after 1 year{known(int(year[0]))}")
     if len(times) > 1:
-        parts.append(f"{later(-1)} after {duration(float(times[-1]))}")
-    if (band := values.get("mvm/accuracy_band")) is not None:
-        means = 100 * band[:, -1].mean(axis=-1)
-        parts[-1] += f", {means.min():.2f} to {means.max():.2f} % over the device's band"
+        parts.append(f"{later(-1)} after {duration(float(times[-1]))}{known(-1)}")
+    else:
+        parts[-1] += known(-1)
     note = (
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )

@@ -94,7 +94,7 @@ def validate_models() -> None:
     from stack3d.devices import validation
 
     rows = validation.table()
-    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  {'':<10} holds")
+    typer.echo(f"{'id':<5}{'number':<76}{'published':>12}{'computed':>12}{'tolerance':>11}  {'fitted?':<10} holds")
     for r in rows:
         typer.echo(
             f"{r.id:<5}{r.what:<76}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {r.kind:<10} "

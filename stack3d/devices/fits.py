@@ -106,7 +106,13 @@ def bake_residuals(data: list[Bake], log_attempt: float, activation_energy: floa
 
 
 def fit_bakes(data: list[Bake]) -> StretchedFit:
-    """Least squares in ln ln(R/R_0), where the form is linear in β, βE_a and β ln τ_0; every reading weighs the same."""
+    """Least squares in ln ln(R/R_0), where the form is linear in β, βE_a and β ln τ_0; every reading weighs the same.
+
+    Raises
+    ------
+    DeckError
+        For readings that do not fix the form: too few, at one temperature or time, not above the first, or not growing.
+    """
     rows = np.concatenate(
         [
             np.stack([np.log(b.time), -np.ones_like(b.time), np.full_like(b.time, -1 / (BOLTZMANN * b.temperature))], 1)
@@ -114,9 +120,11 @@ def fit_bakes(data: list[Bake]) -> StretchedFit:
         ]
     )
     values = np.concatenate([np.log(np.log(b.ratio)) for b in data])
-    (shape, log_attempt, energy), *_ = np.linalg.lstsq(rows, values)
-    if len(values) <= 3 or len(data) < 2 or not np.isfinite(values).all():
+    if len(values) <= 3 or np.linalg.matrix_rank(rows) < 3 or not np.isfinite(values).all():
         raise DeckError("bakes fix the form with more than three readings at two temperatures or more, all above the first")
+    (shape, log_attempt, energy), *_ = np.linalg.lstsq(rows, values)
+    if shape < LEAST_SHAPE:
+        raise DeckError(f"the resistances hardly grow over time: β is {shape:.3g}; must be {LEAST_SHAPE:g} at least")
     residual = values - rows @ [shape, log_attempt, energy]
     covariance = np.linalg.inv(rows.T @ rows) * (residual @ residual) / (len(values) - 3)
     # errors of the ratios by the delta method
@@ -151,11 +159,11 @@ def arrhenius_energy(times: tuple[float, float], temperatures: tuple[float, floa
     Raises
     ------
     ArrayError
-        For equal temperatures, or times or temperatures that are not above zero.
+        For equal temperatures, or times or temperatures that are not finite and above zero.
     """
     (first, second), (one, other) = times, temperatures
-    if min(first, second, one, other) <= 0 or one == other:
-        raise ArrayError(f"times {times} s at {temperatures} K; allowed: above zero, at two temperatures")
+    if not all(math.isfinite(v) and v > 0 for v in (*times, *temperatures)) or one == other:
+        raise ArrayError(f"times {times} s at {temperatures} K; allowed: finite, above zero, at two temperatures")
     return BOLTZMANN * math.log(first / second) / (1 / one - 1 / other)
 
 
@@ -175,6 +183,8 @@ class VoltageFit:
     """Largest residual of the two-sided form. [decades]"""
 
 
+LEAST_SHAPE = 0.01
+"""β below which readings do not grow: over a decade of time ln R/R_0 grows by 2 %."""
 LOWER_CORNER, LOWER_STEP = 1.50, 0.02
 """[V] Lower corner and distance per decade below it: a single point, at 1.41 V, lies there and cannot tell them apart."""
 

@@ -30,6 +30,13 @@ from stack3d.report.facts import Facts
 from stack3d.unit_text import duration
 
 
+def _band_of(facts: Facts) -> str:
+    """What the ends of a band of accuracy are."""
+    if facts.has("mvm/accuracy_draws"):
+        return f"the least and the most accurate of {len(facts.values('mvm/accuracy_draws'))} draws of its fit, and its bands"
+    return "its deck's low to high parameters"
+
+
 def _time_axis(time: Floats) -> Axis:
     return times("time since programming", float(time[0]), float(max(time[-1], 10 * time[0])))
 
@@ -57,7 +64,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     if facts.has("mvm/accuracy_band"):
         means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
         marks.append(Ribbon("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
-        caption += " The wide band is what is not known of the device: its deck's low to high parameters."
+        caption += f" The wide band is what is not known of the device: {_band_of(facts)}."
     low, high = np.quantile(values, [0.05, 0.95], axis=1)
     marks += [
         Ribbon(f"5 to 95 % of these {values.shape[1]} chips", time, low, high, COLOURS[4]),
@@ -281,4 +288,13 @@ def _hold(facts: Facts) -> str:
     lasts = f"the hottest cells endure that {years}" if np.isfinite(endurance) else "the cells endure that"
     left = float(facts.values("reliability/endurance_left")) if facts.has("reliability/endurance_left") else np.inf
     rest = f", and {duration(left)} after what this run has worn" if left < 100 * YEAR else ""
-    return f"A refresh every {duration(interval)} holds the accuracy; {lasts}{rest}."
+    return f"A refresh every {duration(interval)} holds the accuracy{_hold_band(facts)}; {lasts}{rest}."
+
+
+def _hold_band(facts: Facts) -> str:
+    """The same interval at the ends of what is not known of the device."""
+    if not facts.has("reliability/hold_interval_band"):
+        return ""
+    ends = facts.values("reliability/hold_interval_band")
+    low, high = (duration(float(end)) if np.isfinite(end) else "never" for end in (np.min(ends), np.max(ends)))
+    return f" ({low} to {high} over what is not known of the device)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from stack3d.devices.fitting.neighbours import Rises, StuckMaps
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.wear import Lives, Windows
 from stack3d.devices.laws import Law, RelaxationLaw
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.schema.device import DeviceDeck
 
 Needs = tuple[tuple[str, ...], ...]
@@ -41,6 +42,8 @@ KINDS: dict[str, tuple[tuple[type[Any], Needs], ...]] = {
 """Mechanism → kinds of measurement, each with the sets of columns of which one is needed."""
 LONE = {"temperature_dependence", "programming", "truncation"}
 """Mechanisms whose measurements do not run over time."""
+OF_HEAT = {"retention", "crystallisation"}
+"""Mechanisms of which heat is half; a file without temperatures is asked about."""
 LIVES = {"high", "low"}
 """Columns that make a file of cycles one of windows, not of lives."""
 
@@ -67,7 +70,12 @@ def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: 
             if (mechanism in LONE and columns & {"time", "reads"}) or (mechanism == "endurance" and columns & LIVES):
                 continue
             if any(set(need) <= columns for need in needs):
+                if mechanism in OF_HEAT and "temperature" not in columns:
+                    said = Problem("", f"has no column temperature: {mechanism} is taken to be at 25 degC", str(table.path), 1)
+                    warnings.warn(ValidityWarning(str(said)), stacklevel=2)
                 chosen = Populations if several else kind
                 return chosen(table, device, mechanism), table
-    wanted = " or ".join(", ".join(need) for _, needs in KINDS[mechanism] for need in needs)
-    raise DeckError(f"{mechanism} needs a file with the columns {wanted}; got {', '.join(str(t.path) for t in tables)}")
+    wanted = [need for _, needs in KINDS[mechanism] for need in needs]
+    lacks = [min(([n for n in need if n not in t.columns] for need in wanted), key=len) for t in tables]
+    got = ", ".join(f"{t.path}{f', which lacks {", ".join(n)}' if n else ''}" for t, n in zip(tables, lacks))
+    raise DeckError(f"{mechanism} needs a file with the columns {' or '.join(', '.join(n) for n in wanted)}; got {got}")

@@ -53,6 +53,11 @@ DIMENSIONS = {
 
 `resistance`, and a conductance in ohms, is read as 1/R.
 """
+CODES = {
+    "censored": {0: "failed", 1: "still alive"},
+    "stuck": {0: "works", 1: "at the lowest conductance", 2: "at the highest conductance"},
+}
+"""Columns of codes: the numbers that are allowed, and what they mean."""
 POSITIVE = ("level", "target", "conductance", "mean", "temperature", "cycles", "cells", "power", "rise")
 USUAL = {
     **dict.fromkeys(("device", "sample", "chip", "die"), "cell"),
@@ -189,6 +194,8 @@ def _number(text: str, name: str, unit: str) -> float:
         value = 1 / value
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is no finite number")
+    if name in CODES and value not in CODES[name]:
+        raise ValueError(f"{text} is none of {', '.join(f'{code} ({means})' for code, means in CODES[name].items())}")
     if name in POSITIVE and value <= 0:
         raise ValueError(f"{text} is not above zero")
     if value < 0 and name not in SIGNED:

@@ -36,9 +36,6 @@ class StuckMaps(Likelihood):
         names, array = np.unique(table.cell or ("",) * table.rows, return_inverse=True)
         rows, columns = int(row.max()) + 1, int(column.max()) + 1
         kind = c["stuck"].astype(np.int8)
-        if not np.isin(kind, (HEALTHY, STUCK_LOW, STUCK_HIGH)).all():
-            text = "stuck is 0 (works), 1 (at the lowest) or 2 (at the highest conductance)"
-            raise DeckError(Problem("", text, str(table.path)))
         if table.rows != len(names) * rows * columns or min(rows, columns) < BLOCK:
             text = (
                 f"holds {table.rows} cells; a map of {len(names)} x {rows} x {columns} holds each once, {BLOCK} wide at least"

@@ -1,0 +1,59 @@
+"""Files of measurements: codes, columns that are missing, and fits that cannot be made."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stack3d.devices.fits import Bake, arrhenius_energy, fit_bakes
+from stack3d.devices.fitting import fit_law, fitted_device, read_table
+from stack3d.devices.fitting.kinds import likelihood
+from stack3d.devices.retention import DistributedBarriers
+from stack3d.errors import ArrayError, DeckError, ValidityWarning
+
+
+def written(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "said"),
+    [
+        ("cycles, censored", "1e6, 2", r"lives.csv:2: column 2 \(censored\): 2 is none of 0 \(failed\), 1 \(still alive\)"),
+        ("row, column, stuck", "0, 0, 1.5", r"lives.csv:2: column 3 \(stuck\): 1.5 is none of 0 \(works\), 1 "),
+    ],
+)
+def test_codes_are_whole_and_known(tmp_path, head, row, said):
+    with pytest.raises(DeckError, match=said):
+        read_table(written(tmp_path / "lives.csv", head, row))
+
+
+def test_the_column_that_is_missing_is_named(tmp_path):
+    table = read_table(written(tmp_path / "bakes.csv", "temperature [degC], level [uS], conductance [uS]", "125, 10, 9"))
+    with pytest.raises(DeckError, match="bakes.csv, which lacks time"):
+        fit_law("distributed_barriers", [table], fitted_device([table]))
+
+
+def test_bakes_without_a_temperature_are_asked_about(tmp_path):
+    rows = [f"{level}, {time}, {level * (1 - 0.02 * k)}" for level in (10, 20) for k, time in enumerate((1, 10, 100, 1000))]
+    table = read_table(written(tmp_path / "bakes.csv", "level [uS], time [s], conductance [uS]", *rows))
+    with pytest.warns(ValidityWarning, match="bakes.csv:1: has no column temperature: retention is taken to be at 25 degC"):
+        likelihood("retention", DistributedBarriers, [table], fitted_device([table]))
+
+
+@pytest.mark.parametrize(
+    ("times", "temperatures"),
+    [((np.nan, 1), (300, 400)), ((1, 2), (300, np.nan)), ((np.inf, 1), (300, 400)), ((1, 2), (300, np.inf))],
+)
+def test_an_energy_of_what_is_not_finite_is_refused(times, temperatures):
+    with pytest.raises(ArrayError, match="finite, above zero"):
+        arrhenius_energy(times, temperatures)
+
+
+def test_bakes_that_do_not_fix_the_form_are_refused():
+    time, ratio = np.array([1e2, 1e3, 1e4]), np.array([1.1, 1.3, 1.9])
+    with pytest.raises(DeckError, match="two temperatures or more"):
+        fit_bakes([Bake(500.0, time, ratio), Bake(500.0, time, ratio)])
+    with pytest.raises(DeckError, match="hardly grow"):
+        fit_bakes([Bake(500.0, time, np.full(3, 1.2)), Bake(520.0, time, np.full(3, 1.3))])
