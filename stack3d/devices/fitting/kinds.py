@@ -70,12 +70,22 @@ def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: 
             if (mechanism in LONE and columns & {"time", "reads"}) or (mechanism == "endurance" and columns & LIVES):
                 continue
             if any(set(need) <= columns for need in needs):
-                if mechanism in OF_HEAT and "temperature" not in columns:
-                    said = Problem("", f"has no column temperature: {mechanism} is taken to be at 25 degC", str(table.path), 1)
-                    warnings.warn(ValidityWarning(str(said)), stacklevel=2)
+                _ask_of_heat(mechanism, table)
                 chosen = Populations if several else kind
                 return chosen(table, device, mechanism), table
     wanted = [need for _, needs in KINDS[mechanism] for need in needs]
-    lacks = [min(([n for n in need if n not in t.columns] for need in wanted), key=len) for t in tables]
-    got = ", ".join(f"{t.path}{f', which lacks {", ".join(n)}' if n else ''}" for t, n in zip(tables, lacks))
+    got = ", ".join(f"{t.path}{_lacking(t, wanted)}" for t in tables)
     raise DeckError(f"{mechanism} needs a file with the columns {' or '.join(', '.join(n) for n in wanted)}; got {got}")
+
+
+def _ask_of_heat(mechanism: str, table: Table) -> None:
+    """Warn of a file without temperatures, where heat is half of a mechanism."""
+    if mechanism in OF_HEAT and "temperature" not in table.columns:
+        said = Problem("", f"has no column temperature: {mechanism} is taken to be at 25 degC", str(table.path), 1)
+        warnings.warn(ValidityWarning(str(said)), stacklevel=3)
+
+
+def _lacking(table: Table, wanted: Sequence[tuple[str, ...]]) -> str:
+    """What a table lacks of the set of columns that it is nearest to, in words."""
+    lacks = min(([n for n in need if n not in table.columns] for need in wanted), key=len)
+    return f", which lacks {', '.join(lacks)}" if lacks else ""
