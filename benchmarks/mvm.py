@@ -9,6 +9,8 @@ import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
+import argparse
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -115,6 +117,18 @@ def memory(rng: np.random.Generator) -> None:
     )
 
 
+def peer(interpreter: str) -> None:
+    script = Path(__file__).with_name("peer_tile.py")
+    subprocess.run([interpreter, script, "--products", "256", "1024"], check=True)
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peer", help="interpreter that has torch and aihwkit: its products after ours")
+    parser.add_argument("--only", choices=["products", "wires", "digits", "memory"])
+    given = parser.parse_args()
     for part in (products, wires, digits, memory):
-        part(np.random.default_rng(0))
+        if given.only in (None, part.__name__):
+            part(np.random.default_rng(0))
+        if part is products and given.peer:
+            peer(given.peer)

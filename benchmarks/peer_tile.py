@@ -1,6 +1,7 @@
-"""The residual network of `networks.py` on aihwkit's torch tile: same arrays, converters and kind of noise.
+"""The residual network of `networks.py`, and the products of `mvm.py`, on aihwkit's torch tile: same arrays and converters.
 
-Run by ``networks.py --peer PYTHON``, PYTHON an interpreter with torch and aihwkit; imports nothing of stack3d.
+Run by ``networks.py --peer PYTHON`` and ``mvm.py --peer PYTHON``, PYTHON an interpreter with torch and aihwkit; imports nothing
+of stack3d.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import time
 import warnings
 
 import torch
+from aihwkit.nn.conversion import convert_to_analog
+from aihwkit.simulator.configs import TorchInferenceRPUConfig
+from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from torch import nn
 
 
@@ -35,26 +39,50 @@ def network(widths: tuple[int, ...], blocks: int) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10, bias=False))
 
 
-def main() -> None:
-    from aihwkit.nn.conversion import convert_to_analog
-    from aihwkit.simulator.configs import TorchInferenceRPUConfig
-    from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
-
-    parser = argparse.ArgumentParser()
-    for name, value in (("images", 200), ("chips", 8), ("times", 1), ("blocks", 3), ("batch", 25)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
-    given = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+def tile(rows: int, columns: int) -> TorchInferenceRPUConfig:
     config = TorchInferenceRPUConfig()
-    config.mapping.max_input_size, config.mapping.max_output_size = 128, 64  # 128 x 128 cells, two a weight
+    config.mapping.max_input_size, config.mapping.max_output_size = rows, columns
     config.mapping.weight_scaling_omega = 1.0
     forward = config.forward
     forward.inp_res = forward.out_res = 1 / (2**8 - 2)
     forward.inp_noise, forward.out_noise = 0.0, 0.02  # the one noise of a read that this tile knows: equal for all outputs
     forward.noise_management, forward.bound_management = NoiseManagementType.ABS_MAX, BoundManagementType.NONE
+    return config
+
+
+def product(n: int, batch: int = 256) -> None:
+    """A noisy product of n x n beside a plain one of torch and of NumPy, least CPU time of many."""
+    analog = convert_to_analog(nn.Sequential(nn.Linear(n, n, bias=False)), tile(n, n)).eval()
+    x, weights = torch.randn(batch, n), torch.randn(n, n)
+    least = {}
+    with torch.no_grad():
+        for name, action in {"plain": lambda: x @ weights, "noisy": lambda: analog(x)}.items():
+            rounds = []
+            for _ in range(60):
+                start = time.process_time()
+                for _ in range(3):
+                    action()
+                rounds.append((time.process_time() - start) / 3)
+            least[name] = min(rounds)
+    ratio, rate = least["plain"] / least["noisy"], batch / least["noisy"]
+    print(f"  aihwkit's torch tile, {n} x {n}: noisy ratio {ratio:.2f}, {rate:.0f} vectors/s, plain {least['plain'] * 1e3:.3f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name, value in (("images", 200), ("chips", 8), ("times", 1), ("blocks", 3), ("batch", 25)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--products", type=int, nargs="+", default=[])
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    for n in given.products:
+        product(n)
+    if given.products:
+        return
+    config = tile(128, 64)  # 128 x 128 cells, two a weight
     x = torch.randn(given.images, 3, 32, 32)
     start = time.process_time()
     chips = convert_to_analog(network(tuple(given.widths), given.blocks), config).eval()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stack3d.mvm.paired_variance import PairedVariance
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,13 @@ class ArrayState:
         Signal per unit input in full-scale cells, shape (..., readouts, n_inputs, n_columns). [-]
     variance : array, optional
         Its variance by read noise, same shape. [-]
+    pairs : mapping of (row block, readout) to PairedVariance
+        Of the arrays whose variances are added up in pairs of rows.
     """
 
     mean: Any
     variance: Any = None
+    pairs: Mapping[tuple[int, int], PairedVariance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

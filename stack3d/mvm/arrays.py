@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class MappedMatrix:
         """Columns of the weight matrix."""
         return int(self.weights.shape[1])
 
-    @property
+    @cached_property
     def weight_max(self) -> float:
         """Weight at the end of the conductance window. [weight unit]"""
         return full_scale(self.weights) if self.largest is None else self.largest

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError
-from stack3d.mvm.array_library import Normals, Scratch, namespace
+from stack3d.mvm.array_library import AT_ONCE, Normals, Scratch, namespace
 from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import REFERENCE_WEIGHT
 from stack3d.mvm.crossbar_network import CrossbarNetwork
-from stack3d.mvm.engine import AT_ONCE, AnalogMatrix
+from stack3d.mvm.engine import AnalogMatrix
 from stack3d.mvm.shape_checks import check_tail
 
 PROFILED = 32e6

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, unknown_name
-from stack3d.mvm.array_library import Normals, Scratch, like, namespace, to_numpy
+from stack3d.mvm.array_library import Normals, Scratch, like, namespace, to_numpy, vectors_at_once
 from stack3d.mvm.array_state import ArrayState, Compensation
 from stack3d.mvm.converters import Converter
-from stack3d.mvm.engine import AnalogMatrix, ReadNoise, vectors_at_once
+from stack3d.mvm.engine import AnalogMatrix, ReadNoise
 from stack3d.mvm.shape_checks import check_tail
 
 Matmul = Callable[[str, Any], Any]

@@ -22,12 +22,14 @@ from stack3d.mvm.array_library import (
     namespace,
     product,
     scaled,
+    vectors_at_once,
 )
 from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import MappedMatrix
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.converters import Converter, range_of
 from stack3d.mvm.mapping import WeightMapping
+from stack3d.mvm.paired_variance import pairs_of
 from stack3d.mvm.shape_checks import check_finite, check_tail
 from stack3d.mvm.wires import Wires
 from stack3d.tiles import split_matrix
@@ -146,6 +148,7 @@ class AnalogMatrix(MappedMatrix):
         -----
         With wires the effective conductances take the place of the cells' own, and noise keeps its relative size: in a
         64 x 64 array its deviation is within 3 % of the exact sensitivities where lines cost 5 % of the current, 14 % at 22 %.
+        Arrays of 512 rows and more add up the variances of pairs of rows in single precision, see `PairedVariance`.
         """
         check_tail(f"conductances of layer {self.name!r}", conductances, self.state_shape, "devices, n_inputs, n_columns")
         check_finite(f"conductances of layer {self.name!r}", conductances, low=0.0)
@@ -162,14 +165,17 @@ class AnalogMatrix(MappedMatrix):
             return ArrayState(mean)
         if not callable(read_noise) and np.ndim(read_noise) == 0:
             check_finite(f"read_noise of layer {self.name!r}", np.asarray(read_noise), low=0.0)
-            return ArrayState(mean, self._readout_sums(xp, conductances, float(read_noise), dtype, power=2))
+            return self._noisy(mean, self._readout_sums(xp, conductances, float(read_noise), dtype, power=2))
         deviation: Any = read_noise(own) if callable(read_noise) else read_noise
         check_finite(f"read_noise of layer {self.name!r}", deviation, low=0.0)
         if any(n not in (1, wanted) for n, wanted in zip(deviation.shape[::-1], own.shape[::-1])) or deviation.ndim > own.ndim:
             shapes = f"{tuple(deviation.shape)}; must broadcast against the conductances, {tuple(own.shape)}"
             raise ArrayError(f"read_noise of layer {self.name!r} has shape {shapes}")
         deviation = xp.broadcast_to(deviation if left is None else deviation * left, own.shape)
-        return ArrayState(mean, self._readout_sums(xp, deviation, 1.0, dtype, power=2))
+        return self._noisy(mean, self._readout_sums(xp, deviation, 1.0, dtype, power=2))
+
+    def _noisy(self, mean: Any, variance: Any) -> ArrayState:
+        return ArrayState(mean, variance, pairs_of(variance, self.row_blocks, self.n_product_columns))
 
     def matvec(
         self,
@@ -210,7 +216,8 @@ class AnalogMatrix(MappedMatrix):
         """
         state = self.ready(state)
         check_tail(f"input of layer {self.name!r}", x, (self.n_inputs,), "n_inputs")
-        check_finite(f"input of layer {self.name!r}", x)
+        if not (self.per_vector_input and isinstance(x, np.ndarray)):  # `drives` sees what is not finite in its ranges
+            check_finite(f"input of layer {self.name!r}", x)
         if x.ndim < 2:
             return self.matvec(x[None, :], state, rng, compensation=compensation, scratch=scratch)[..., 0, :]
         if state.variance is not None and rng is None:
@@ -317,10 +324,13 @@ class AnalogMatrix(MappedMatrix):
         """
         half = 1.0 if self.dac.bits is None else self.dac.half_steps
         scale: Any = float(self.dac.span)
+        drive = scratch.take(xp, "drive", tuple(x.shape), dtype)
         if self.per_vector_input:
-            largest = cast(xp, largest_magnitude(xp, x), dtype)
+            largest = cast(xp, largest_magnitude(xp, x, drive), dtype)
+            if xp is np and not np.all(np.isfinite(largest)):
+                check_finite(f"input of layer {self.name!r}", x)
             scale = xp.where(largest > 0, largest, xp.ones_like(largest))
-        u = scaled(xp, x, half / scale, dtype, scratch.take(xp, "drive", tuple(x.shape), dtype))
+        u = scaled(xp, x, half / scale, dtype, drive)
         if self.dac.bits is None:
             return [(u, 1.0)], scale
         u = xp.round(u, **in_place(xp, u))
@@ -361,9 +371,13 @@ class AnalogMatrix(MappedMatrix):
         mean = state.mean[..., readout, start:stop, :columns]
         y = part @ mean
         if state.variance is not None and rng is not None:
-            square = scaled(xp, part, part, dtype, scratch.take(xp, "square", tuple(part.shape), dtype))
             variance = state.variance[..., readout, start:stop, :columns]
-            variance = product(xp, square, variance, scratch.take(xp, "variance", tuple(y.shape), dtype))
+            room = scratch.take(xp, "variance", tuple(y.shape), dtype)
+            if room is not None and (block, readout) in state.pairs:
+                variance = state.pairs[block, readout].of(part, variance, room, scratch)
+            else:
+                square = scaled(xp, part, part, dtype, scratch.take(xp, "square", tuple(part.shape), dtype))
+                variance = product(xp, square, variance, room)
             y = add_noise(xp, y, variance, rng, scratch)
         return y if self.mapping.is_pair or not self.is_subtracted_analog else self._less_offset(xp, y)
 
@@ -472,16 +486,6 @@ class AnalogMatrix(MappedMatrix):
                     total -= other
             sums.append(total)
         return sums[0][..., None, :, :] if len(sums) == 1 else xp.stack(sums, axis=-3)
-
-
-AT_ONCE = 2**21
-"""Numbers of the vectors that are looked at together where all that is wanted of them is a sum."""
-
-
-def vectors_at_once(x: NDArray[Any], y: NDArray[Any]) -> list[slice]:
-    """Return ranges of the vectors of inputs (..., batch, n_inputs) and outputs (..., batch, n_outputs) to look at together."""
-    step = max(1, AT_ONCE * x.shape[-2] // max(x.size, y.size, 1))
-    return [slice(i, i + step) for i in range(0, x.shape[-2], step)]
 
 
 def _added(total: Any, term: Any) -> Any:

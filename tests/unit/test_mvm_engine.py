@@ -23,7 +23,7 @@ from stack3d.mvm import (
     share_wires,
     tile_gain,
 )
-from stack3d.mvm.array_library import Scratch, standard_normals
+from stack3d.mvm.array_library import Scratch, add_noise, standard_normals
 
 LOW, HIGH = 1e-6, 25e-6
 IDEAL = {"dac": Converter(None), "adc": Converter(None)}
@@ -139,6 +139,19 @@ def test_fast_normals_are_normal():
     assert abs(np.corrcoef(z[:-1], z[1:])[0, 1]) < 4 / np.sqrt(n)
     assert abs(np.corrcoef(z[:32768], z[32768:65536])[0, 1]) < 4 / np.sqrt(32768)  # the two halves share a radius
     assert 4.3 < np.abs(z).max() < 6.7
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (70_001,), (2, 300, 257)])
+def test_noise_is_deviates_times_deviations(shape):
+    """In one pass or in several (arrays with gaps), from the same draws."""
+    rng = np.random.default_rng(1)
+    signal, variance = rng.standard_normal(shape).astype(np.float32), rng.uniform(0, 2, shape).astype(np.float32)
+    wanted = signal + np.sqrt(variance) * standard_normals(np.random.default_rng(2), shape, Scratch())
+    gaps = np.empty((*shape[:-1], shape[-1] + 1), np.float32)[..., 1:]
+    gaps[...] = signal
+    for part in (signal.copy(), gaps):
+        found = add_noise(np, part, variance.copy(), np.random.default_rng(2), Scratch())
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=5e-6)
 
 
 def test_nonlinear_cells_distort_the_drive():
