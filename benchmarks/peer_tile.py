@@ -65,7 +65,9 @@ def product(n: int, batch: int = 256) -> None:
                 rounds.append((time.process_time() - start) / 3)
             least[name] = min(rounds)
     ratio, rate = least["plain"] / least["noisy"], batch / least["noisy"]
-    print(f"  aihwkit's torch tile, {n} x {n}: noisy ratio {ratio:.2f}, {rate:.0f} vectors/s, plain {least['plain'] * 1e3:.3f} ms")
+    print(
+        f"  aihwkit's torch tile, {n} x {n}: noisy ratio {ratio:.2f}, {rate:.0f} vectors/s, plain {least['plain'] * 1e3:.3f} ms"
+    )
 
 
 def main() -> None:
