@@ -172,6 +172,8 @@ class OwnEquilibrium(RelaxationLaw):
     """Age at which the core begins to grow."""
     attempts: Rate = ATTEMPTS
     """ν of all barriers."""
+    pair_correlation: Fraction = 0.0
+    """Correlation of the barriers' draws of the two cells of a differential pair; their ways are independent."""
 
     @model_validator(mode="after")
     def _fast(self) -> Self:
@@ -183,6 +185,11 @@ class OwnEquilibrium(RelaxationLaw):
     def nominal(self) -> float:
         """Mean of the slow barriers over levels. [eV]"""
         return float(np.mean(self.table.barrier))
+
+    @property
+    @override
+    def barrier_correlation(self) -> float:
+        return self.pair_correlation
 
     @override
     def barrier(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:

@@ -10,13 +10,17 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.constants import ZERO_CELSIUS
+from stack3d.constants import BOLTZMANN, ZERO_CELSIUS
 from stack3d.devices.equilibrium import LevelBarriers, OwnEquilibrium
 from stack3d.devices.laws import Reals
 from stack3d.schema.device import DeviceDeck
 
 STATISTICS = ("mean", "standard deviation", "1st percentile", "99th percentile")
 SAMPLES = 2048
+ROOM = 298.15
+"""[K]"""
+LINEAR = 10
+"""Low pairs of levels of B whose spread grows evenly with ln t at 25 degC; that of higher ones jumps before 100 degC."""
 PAIR_WIDTH = {"A": 15e-6, "B": 8e-6}
 """[S] Distance between the pairs of levels whose cells one row holds."""
 
@@ -74,7 +78,7 @@ def rows(technology: str) -> Rows:
         text = files("stack3d.devices").joinpath("published", f"{name}.csv").read_text(encoding="utf-8")
         for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
             if row["tech"] == technology:
-                temperature = float(row["T_degC"]) + ZERO_CELSIUS if hot else 298.15
+                temperature = float(row["T_degC"]) + ZERO_CELSIUS if hot else ROOM
                 time = float(row["bake_s" if hot else "t_s"])
                 values = [float(row[k]) * 1e-6 for k in ("mean_G0_uS", "mean_dG_uS", "sd_dG_uS", "p1", "p99")]
                 found.append((temperature, time, *values))
@@ -117,3 +121,75 @@ def predicted(
     change = now - start
     low, high = np.quantile(change, (0.01, 0.99), axis=1)
     return np.stack([change.mean(1), change.std(1), low, high], axis=1)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Activation energy that the clock of a logarithmic spread needs."""
+
+    activation_energy: float
+    """Of the best fit. [eV]"""
+    low: float
+    """[eV]"""
+    high: float
+    """[eV] Where four variances of the misses are added: about 95 of 100."""
+    rms: float
+    """Misses of the best fit, relative. [-]"""
+
+
+def _logarithm(given: Rows, energy: float) -> Reals:
+    """L = ln(1 + t/s) of the equivalent time at 25 degC, of shape (conditions,). [-]"""
+    temperature, time = np.array(given.conditions).T
+    return np.log1p(time * np.exp(energy / BOLTZMANN * (1 / ROOM - 1 / temperature)))
+
+
+def _spreads(given: Rows) -> Reals:
+    """Standard deviations of the `LINEAR` low pairs of levels, shape (conditions, levels). [S]"""
+    return np.array([given.measured[given.at(*condition), 1][:LINEAR] for condition in given.conditions])
+
+
+def logarithmic_misses(given: Rows, energy: float) -> float:
+    """Relative misses of b_0 + b_1 L, fitted to every level's spreads, at the clock's activation energy [eV], rms. [-]"""
+    form = np.stack([np.ones(len(given.conditions)), _logarithm(given, energy)], axis=1)
+    misses = []
+    for spread in _spreads(given).T:
+        weighted = form / spread[:, None]
+        misses.append(weighted @ np.linalg.lstsq(weighted, np.ones(len(spread)), rcond=None)[0] - 1)
+    return float(np.sqrt(np.mean(np.square(misses))))
+
+
+def later(given: Rows) -> Rows:
+    """Rows from one second on, where a logarithm of time in seconds begins."""
+    return given[given.time >= 1]
+
+
+def relaxation_clock() -> Clock:
+    """Fit the clock of a logarithmic spread to relaxation and bakes of technology B, from a second and 25 degC to 180 degC."""
+    from scipy.optimize import brentq, minimize_scalar
+
+    given = later(rows("B"))
+    found = minimize_scalar(lambda energy: logarithmic_misses(given, energy) ** 2, bounds=(0.05, 5.0), method="bounded")
+    free = len(given.conditions) * LINEAR
+    edge = found.fun * (1 + 4 / (free - 2 * LINEAR - 1))
+    sides = ((0.05, found.x), (found.x, 5.0))
+    low, high = (brentq(lambda energy: logarithmic_misses(given, energy) ** 2 - edge, *ends) for ends in sides)
+    return Clock(float(found.x), float(low), float(high), float(np.sqrt(found.fun)))
+
+
+def spreads_from_room(energy: float) -> tuple[Reals, Reals]:
+    """Spreads in the bakes of B that b_0 + b_1 L, fitted at 25 degC alone, predicts, and the measured ones. [S]
+
+    Parameters
+    ----------
+    energy : float
+        Activation energy of the clock. [eV]
+
+    Returns
+    -------
+    predicted, measured : ndarray, shape (bakes, levels)
+    """
+    given = later(rows("B"))
+    cold = given[given.temperature == ROOM]
+    hot = given[given.temperature > ROOM]
+    form, there = (np.stack([np.ones(len(part.conditions)), _logarithm(part, energy)], axis=1) for part in (cold, hot))
+    return there @ np.linalg.lstsq(form, _spreads(cold), rcond=None)[0], _spreads(hot)

@@ -50,7 +50,7 @@ class Law(DeckModel):
 
 
 def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, *, where: str) -> None:
-    """Warn where cells are hotter than, or as old as, no measurement was at once.
+    """Warn where cells are as hot and as old as no measurement was, or colder or younger than all of them.
 
     Parameters
     ----------
@@ -65,10 +65,19 @@ def check_exposure(valid: ValidityDeck, temperature: ArrayLike, age: ArrayLike, 
     """
     if valid.exposures_fitted is None or not np.size(temperature):
         return
-    hottest, oldest = float(np.asarray(temperature).max()), float(np.asarray(age).max())
+    temperatures, ages = np.asarray(temperature), np.asarray(age)
+    hottest, oldest = float(temperatures.max()), float(ages.max())
     slack = 1 - 1e-6
-    if not any(oldest * slack <= time and hottest * slack <= kelvin for time, kelvin in valid.exposures_fitted):
+    covered = any(oldest * slack <= time and hottest * slack <= kelvin for time, kelvin in valid.exposures_fitted)
+    coldest, youngest = valid.coldest_fitted or 0.0, valid.youngest_fitted or 0.0
+    # a cell of age zero has only been written
+    young = youngest > 0 and bool(np.any((ages > 0) & (ages < youngest * slack)))
+    if not covered or float(temperatures.min()) < coldest * slack or young:
+        # all that was measured and no value of now: one warning per law, not one per temperature
         measured = ", ".join(f"{time:.4g} s at {celsius(kelvin)}" for time, kelvin in valid.exposures_fitted)
+        bounds = [f"colder than {celsius(coldest)}"] if coldest else []
+        bounds += [f"younger than {youngest:.4g} s"] if youngest else []
+        measured += f"; none {' or '.join(bounds)}" if bounds else ""
         warnings.warn(
             f"{where}: leaves the times and temperatures of its measurements ({measured}); extrapolating",
             ValidityWarning,
@@ -139,6 +148,11 @@ class RelaxationLaw(Law):
 
     random_barrier: ClassVar[bool] = False
     """Whether every cell has a barrier of its own, frozen at its write, and with it a clock of its own."""
+
+    @property
+    def barrier_correlation(self) -> float:
+        """Correlation of the draws of `barrier` of the two cells of a differential pair. [-]"""
+        return 0.0
 
     def barrier(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
         """Barrier over the nominal one, from a standard normal `draw` of each cell. [eV]"""

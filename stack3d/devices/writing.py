@@ -213,7 +213,7 @@ class Writing(BoundLaws):
         if self.relaxation:
             draws["relaxation"] = paired_normal(rngs["relaxation"], shape, dtype)
             if self.relaxation.random_barrier:
-                draw = paired_normal(rngs["relaxation"], shape, dtype)
+                draw = paired_normal(rngs["relaxation"], shape, dtype, pair_axis, self.relaxation.barrier_correlation)
                 draws["relaxation_barrier"] = self.relaxation.barrier(draw, goal, self.device)
         if self.spread:
             draws["spread"] = paired_normal(rngs["spread"], shape, dtype)

