@@ -140,7 +140,7 @@ class Clock:
 def _logarithm(given: Rows, energy: float) -> Reals:
     """L = ln(1 + t/s) of the equivalent time at 25 degC, of shape (conditions,). [-]"""
     temperature, time = np.array(given.conditions).T
-    return np.log1p(time * np.exp(energy / BOLTZMANN * (1 / ROOM - 1 / temperature)))
+    return np.asarray(np.log1p(time * np.exp(energy / BOLTZMANN * (1 / ROOM - 1 / temperature))))
 
 
 def _spreads(given: Rows) -> Reals:
