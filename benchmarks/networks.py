@@ -25,7 +25,8 @@ from onnx import TensorProto, helper, numpy_helper
 from stack3d import mvm
 from stack3d.chip import forward_of
 from stack3d.schema.workload import NetworkDeck
-from stack3d.workload import network as networks
+from stack3d.workload import Network
+from stack3d.workload.network_file import load_network
 
 
 def resnet(path: Path, widths: tuple[int, ...] = (16, 32, 64), blocks: int = 3) -> Path:
@@ -96,14 +97,14 @@ def main() -> None:
         path = resnet(Path(folder) / "net.onnx", tuple(given.widths), given.blocks)
         if given.command:
             command(path, x, given.chips, given.times)
-        network = networks.load_network(NetworkDeck(file=str(path)))
+        network = load_network(NetworkDeck(file=str(path)))
     engine(network, x, given.chips, given.times, given.profile)
     if given.peer:
         tile = Path(__file__).with_name("peer_tile.py")
         subprocess.run([given.peer, tile, *sizes, "--widths", *map(str, given.widths)], check=True)
 
 
-def engine(network: networks.Network, x: np.ndarray, chips: int, times: int, profiled: int) -> None:
+def engine(network: Network, x: np.ndarray, chips: int, times: int, profiled: int) -> None:
     """The steps of a case that the network sets the cost of, one by one."""
     rng = np.random.default_rng(1)
     mapping = mvm.WeightMapping(1e-6, 25e-6)

@@ -320,6 +320,10 @@ def products_on(network: Network, matmul: Any, leading: tuple[int, ...]) -> Call
     return product
 
 
+MOST_RUNS = 64
+"""Runs side by side of a network that takes single inputs, where chips are no more."""
+
+
 def forward_of(network: Network) -> Callable[[Any, Floats], Floats]:
     """The network as the crossbar engine calls it: chips are folded into the batch between analog layers."""
 
@@ -327,7 +331,12 @@ def forward_of(network: Network) -> Callable[[Any, Floats], Floats]:
         states = getattr(matmul, "states", None)
         leading = next(iter(states.values())).mean.shape[:-3] if states else ()
         chips = math.prod(leading)
-        folded = each(lambda v: np.broadcast_to(v, (chips, *v.shape)).reshape(-1, *v.shape[1:]), inputs)
-        return network.run(folded, products_on(network, matmul, leading)).reshape(*leading, len(inputs), -1)
+        step = max(1, MOST_RUNS // chips) if network.is_single else len(inputs)
+        parts = []
+        for i in range(0, len(inputs), step):
+            some = inputs[i : i + step]
+            folded = each(lambda v: np.broadcast_to(v, (chips, *v.shape)).reshape(-1, *v.shape[1:]), some)
+            parts.append(network.run(folded, products_on(network, matmul, leading)).reshape(*leading, len(some), -1))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
     return forward

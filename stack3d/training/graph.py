@@ -41,6 +41,9 @@ class TorchGraph:
     """
 
     def __init__(self, network: Network) -> None:
+        if network.is_single:
+            text = "takes one input at a time: export it with a free batch axis to train it"
+            raise DeckError(Problem("workload.network.file", text))
         torch = library()
         self.network = network
         program = network.program

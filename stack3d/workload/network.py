@@ -11,6 +11,7 @@ import numpy as np
 
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
+from stack3d.workload.lockstep import side_by_side
 from stack3d.workload.onnx_file import KEY
 from stack3d.workload.operators.allowance import afford, charge, reserve, tallied
 from stack3d.workload.program import Product, Program, Step, Watcher
@@ -177,6 +178,8 @@ class Network:
         Layer → ranges of its blocks that lie on arrays of their own; absent = one matrix.
     strides : mapping of str to int
         Layer → vectors that lie before the batch among those of one product, where any do (steps before batches, say).
+    is_single : bool
+        Whether the program takes one input at a time: a model that is fixed to a batch of one.
     """
 
     program: Program
@@ -186,6 +189,7 @@ class Network:
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     packing: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     strides: Mapping[str, int] = field(default_factory=dict)
+    is_single: bool = False
 
     @property
     def stored(self) -> float:
@@ -223,9 +227,21 @@ class Network:
         ndarray, shape (batch, ...)
             Logits (batch, n_classes) where the network tells classes apart.
         """
-        found = self.program.run(self._feed(inputs), self._exact if product is None else self._handed_out(product), self.uses)
-        found = np.asarray(found, dtype=np.float64)
+        times = self._exact if product is None else self._handed_out(product)
+        found = np.asarray(self._run(inputs, times, is_together=product is not None), dtype=np.float64)
         return found[:, None] if found.ndim == 1 else found
+
+    def _run(self, inputs: Any, times: Product, *, is_together: bool) -> Floats:
+        """Outputs of the program; of one that takes single inputs, for each in turn, or `is_together` side by side."""
+        if not self.is_single:
+            return self.program.run(self._feed(inputs), times, self.uses)
+
+        def one(number: int, times: Product) -> Floats:
+            found = self.program.run(self._feed(inputs[number : number + 1]), times, self.uses)
+            return found if found.ndim and len(found) == 1 else found[None]
+
+        count = len(inputs)
+        return np.concatenate(side_by_side(count, one, times) if is_together else [one(i, times) for i in range(count)])
 
     def watched(self, inputs: Any, observe: Watcher) -> None:
         """Run a batch in float arithmetic, and tell of every step.
@@ -239,6 +255,7 @@ class Network:
 
     def counted(self, inputs: Any) -> Counted:
         """What an inference takes, counted on a batch of two or more."""
+        inputs = inputs[:1] if self.is_single else inputs
         calls: dict[str, list[int]] = {}
         macs, most, n = 0, 0, len(inputs)
         beside: dict[str, tuple[float, float]] = {}
@@ -285,6 +302,8 @@ class Network:
 
         Raises DeckError when the vectors of an input are not together in a fixed number of runs.
         """
+        if self.is_single:
+            return self
         changed = each(_changed, inputs[:1])
         alone, other = self._vectors(inputs[:1]), self._vectors(changed)
         both = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))

@@ -119,8 +119,13 @@ def _freed(network: Network, model: Any, path: Path) -> Network:
         return _tried(network, None)
     if shape[0] > MOST_BATCH:
         raise DeckError(Problem(KEY, f"the model is fixed to batches of {shape[0]}; export it with a dynamic batch axis"))
-    with valid(path):
-        freed = replace(network, program=Program.of(with_free_batch(model)))
+    try:
+        with valid(path):
+            freed = replace(network, program=Program.of(with_free_batch(model)))
+    except DeckError:  # a branch on the number of inputs
+        if shape[0] > 1:
+            raise
+        freed = replace(network, is_single=True)
     return _tried(freed, network)
 
 
@@ -152,23 +157,42 @@ def _example(network: Network, batch: int) -> Any:
 
 
 def _tried(network: Network, fixed: Network | None) -> Network:
-    """The network after it ran on two inputs, as the one of a fixed batch does.
+    """The network after it ran on two inputs, as the one of a fixed batch does; that itself where it takes single inputs alone.
 
     Raises DeckError when it does not run or its output has no row for each input.
     """
     batch = (fixed.input_shape[0] or 1) if fixed is not None else 1
+    single = replace(fixed, is_single=True) if fixed is not None and batch == 1 else None
     try:
         x = _example(network, max(2, 2 * batch))
-        found = network.run(x)
-        same = None if fixed is None else np.concatenate([fixed.run(x[i : i + batch]) for i in range(0, len(x), batch)])
+        same = (
+            None
+            if fixed is None
+            else np.concatenate([(single or fixed).run(x[i : i + batch]) for i in range(0, len(x), batch)])
+        )
+        found = _freely(network, x, same)
     except (ArrayError, MemoryError, ValueError) as error:
         if fixed is None and any(None in i.shape[1:] for i in network.program.inputs):
             return network  # sizes that only the data know
         tried = ", ".join(map(str, _shapes(network, 2 * batch).values()))
         raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {tried}: {error}")) from None
+    if found is None and single is not None and same is not None:
+        network, found = single, same
+    if found is None:
+        raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
     if found.ndim < 2 or len(found) != len(x):
         text = f"the model's output has shape {found.shape} for {len(x)} inputs; wanted the inputs as the first of its axes"
         raise DeckError(Problem(KEY, text))
-    if same is not None and not np.allclose(found, same, rtol=1e-4, atol=1e-5):
-        raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
     return network
+
+
+def _freely(network: Network, x: Any, same: Any) -> Any:
+    """What the network gives for several inputs; None where that is not the `same` that it gives for each."""
+    try:
+        found = network.run(x)
+    except (ArrayError, ValueError):
+        if same is None:
+            raise
+        return None
+    agree = same is None or (found.shape == same.shape and np.allclose(found, same, rtol=1e-4, atol=1e-5))
+    return found if agree else None

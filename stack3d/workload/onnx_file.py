@@ -66,12 +66,42 @@ def read_model(path: Path) -> Any:
             load_external_data_for_tensor(tensor, str(folder))
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
-        onnx.checker.check_model(model)
+        _check(model)
         if not model.graph.output:
             raise DeckError(Problem(KEY, f"{path.name} has no output: nothing of it is computed"))
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     return model
+
+
+def _check(model: Any) -> None:
+    """Raise what is wrong with a model, but for two things that runtimes take and the checker does not.
+
+    Outputs may leave out their type or shape, as some exporters do. GroupNormalization is known from version 18 on, with a
+    scale for each group; the checker lets it pass in its form of version 21 alone.
+    """
+    import onnx
+
+    told = [type(o).FromString(o.SerializeToString()) for o in model.graph.output]
+    for output in model.graph.output:
+        if output.type.WhichOneof("value") is None:
+            output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        if output.type.WhichOneof("value") == "tensor_type":
+            output.type.tensor_type.shape.SetInParent()
+    is_old = any(18 <= o.version < 21 for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    groups = [node for node in model.graph.node if is_old and node.op_type == "GroupNormalization" and node.domain == ""]
+    attributes = [list(node.attribute) for node in groups]
+    for node in groups:
+        node.op_type = "InstanceNormalization"
+        del node.attribute[:]
+    try:
+        onnx.checker.check_model(model)
+    finally:
+        for node, own in zip(groups, attributes):
+            node.op_type = "GroupNormalization"
+            node.attribute.extend(own)
+    for output, as_told in zip(model.graph.output, told):
+        output.CopyFrom(as_told)
 
 
 @contextmanager

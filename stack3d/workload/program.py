@@ -12,15 +12,18 @@ import numpy as np
 from stack3d.errors import ArrayError, DeckError, Problem, Stack3dError, UntriedError
 from stack3d.layout import Floats
 from stack3d.registry import is_outside
+from stack3d.workload.branches import branch_of
 from stack3d.workload.onnx_file import KEY, inputs_of
 from stack3d.workload.operators import Array, Held, Node, Operator, operators
-from stack3d.workload.operators.allowance import BYTE, apart, charge, keep, reserve
+from stack3d.workload.operators.allowance import BYTE, afford, apart, charge, keep, reserve
 from stack3d.workload.remedies import remedy
 
 Product = Callable[[str, Floats], Floats]
 """(layer, x) → x @ W: x has shape (vectors, inputs of the layer), the result (vectors, outputs)."""
 Watcher = Callable[["Step", Sequence[Any], Sequence[Any], int], None]
 """Told after each step: the step, its inputs and outputs, and how many bytes all values then take."""
+TRIED_BATCHES = (1, 2, 3)
+"""Batches at which a condition on lengths must be the same."""
 MOST_FOLDED = 2**28
 """Bytes of all constants that folding may make; others are made when they are needed."""
 
@@ -80,11 +83,11 @@ class Program:
             text = f"the model has opset {opsets['']}, the newest that onnx {__version__} knows is {newest}"
             raise DeckError(Problem(KEY, f"{text}: export it with an older one"))
         known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        steps, problems = _steps(model.graph.node, opsets, known)
+        inputs, output = _inputs(model), model.graph.output[0].name
+        steps, problems = _steps(model.graph.node, opsets, known, inputs)
         if problems:
             raise DeckError(problems)
-        output = model.graph.output[0].name
-        return cls(_inputs(model), output, known, _with_ends(steps, output, known))
+        return cls(inputs, output, known, with_ends(steps, output, known))
 
     def run(
         self,
@@ -205,16 +208,27 @@ def _inputs(model: Any) -> tuple[Input, ...]:
     )
 
 
-def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Array]) -> tuple[list[Step], list[Problem]]:
-    """Steps of nodes; what depends on constants alone is computed into `known`, branches on constants are taken."""
+def _steps(
+    protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Array], graph_inputs: Sequence[Input]
+) -> tuple[list[Step], list[Problem]]:
+    """Steps of nodes; what constants alone decide is computed into `known`, branches that they or lengths decide are taken.
+
+    Parameters
+    ----------
+    protos : sequence of onnx.NodeProto
+    opsets : mapping of str to int
+    known : dict
+        Constants by name.
+    graph_inputs : sequence of Input
+    """
     steps: list[Step] = []
     problems: list[Problem] = []
     made = 0
     waiting = deque(protos)
     while waiting:
         proto = waiting.popleft()
-        if proto.op_type == "If" and proto.input[0] in known:
-            waiting.extendleft(reversed(_branch(proto, bool(np.ravel(known[proto.input[0]])[0]), known)))
+        if proto.op_type == "If" and (holds := _holds(proto.input[0], steps, known, graph_inputs)) is not None:
+            waiting.extendleft(reversed(branch_of(proto, holds, known)))
             continue
         node = Node.of(proto, opsets)
         if node.kind not in operators:
@@ -240,6 +254,26 @@ def _steps(protos: Sequence[Any], opsets: Mapping[str, int], known: dict[str, Ar
     return steps, problems
 
 
+def _holds(condition: str, steps: Sequence[Step], known: Mapping[str, Array], inputs: Sequence[Input]) -> bool | None:
+    """What a condition is that constants decide, or lengths which the graph fixes; None for any other."""
+    if condition in known:
+        return bool(np.ravel(known[condition])[0])
+    needed = with_ends([step for step in steps if step.node.kind not in ("Shape", "Size")], condition, known)
+    whole = with_ends(steps, condition, known)
+    is_of_data = {i.name for i in inputs} & {n for step in needed for n in step.node.inputs}
+    if is_of_data or not whole or any(None in i.shape[1:] for i in inputs):
+        return None
+    found = set()
+    program, fixed = Program(tuple(inputs), condition, known, whole), [i.shape[0] for i in inputs if i.shape and i.shape[0]]
+    for batch in fixed[:1] or TRIED_BATCHES:
+        feeds = {i.name: np.zeros(afford([batch, *(n or 1 for n in i.shape[1:])], 8)) for i in inputs}
+        try:
+            found.add(bool(np.ravel(program.run(feeds, lambda layer, x: x, {}))[0]))
+        except Stack3dError:
+            return None
+    return found.pop() if len(found) == 1 else None
+
+
 def _folded(step: Step, known: dict[str, Array], made: int) -> int | None:
     """Bytes of a node's outputs that could be computed now, from constants alone, beside those `made` before; else None."""
     used = [name for name in step.node.inputs if name]
@@ -257,31 +291,7 @@ def _folded(step: Step, known: dict[str, Array], made: int) -> int | None:
     return more
 
 
-def _branch(proto: Any, holds: bool, known: dict[str, Array]) -> list[Any]:
-    """Nodes of the branch that a constant condition takes, its values renamed after the node, its constants into `known`."""
-    from onnx import helper, numpy_helper
-
-    wanted = "then_branch" if holds else "else_branch"
-    graph = next(a.g for a in proto.attribute if a.name == wanted)
-    own = {t.name for t in graph.initializer} | {o for n in graph.node for o in n.output if o}
-    prefix = f"{proto.name or proto.output[0]}/"
-    renamed = {name: prefix + name for name in own}
-    known.update((renamed[t.name], numpy_helper.to_array(t)) for t in graph.initializer)
-    nodes = [_renamed(node, renamed, prefix) for node in graph.node]
-    ends = [helper.make_node("Identity", [renamed.get(o.name, o.name)], [t]) for o, t in zip(graph.output, proto.output) if t]
-    return nodes + ends
-
-
-def _renamed(node: Any, names: Mapping[str, str], prefix: str) -> Any:
-    """A copy of a node with other names of its values, and a prefix to its own."""
-    copy = type(node).FromString(node.SerializeToString())
-    for side in (copy.input, copy.output):
-        side[:] = [names.get(n, n) for n in side]
-    copy.name = prefix + node.name if node.name else ""
-    return copy
-
-
-def _with_ends(steps: Sequence[Step], output: str, known: Mapping[str, Array]) -> tuple[Step, ...]:
+def with_ends(steps: Sequence[Step], output: str, known: Mapping[str, Array]) -> tuple[Step, ...]:
     """Only the steps that the output needs, each with the values that end with it."""
     needed, kept = {output}, []
     for step in reversed(steps):

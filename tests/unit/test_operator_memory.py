@@ -107,6 +107,15 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "Unsqueeze": ([X, ints(1)], {}),
     "Upsample": ([X, np.array([1, 1, 2, 2], "f4")], {}),
     "Where": ([X > 0.5, X, X], {}),
+    MS + "BiasGelu": ([X, np.ones(64, "f4")], {}),
+    MS + "DynamicQuantizeMatMul": ([X, (RNG.random((64, 256)) * 200).astype("u1"), np.float32(0.1), np.uint8(3)], {}),
+    MS + "FusedConv": ([X, KERNEL], {"pads": [1] * 4, "activation": "Relu"}),
+    MS + "FusedGemm": ([ROWS, RNG.normal(size=(64, 256)).astype("f4")], {"activation": "LeakyRelu"}),
+    MS + "FusedMatMul": ([X, RNG.normal(size=(64, 256)).astype("f4")], {"alpha": 0.5}),
+    MS + "MatMulIntegerToFloat": (
+        [U, (RNG.random((64, 256)) * 200).astype("u1"), np.float32(0.1), np.float32(0.1), np.uint8(3), np.uint8(3)], {}
+    ),
+    MS + "SkipLayerNormalization": ([X, X + 1, *[np.ones(64, "f4")] * 2], {}),
     MS + "QGemm": ([U.reshape(-1, 64), *QUANTISED, U.reshape(-1, 64)[:64], *QUANTISED, None, *QUANTISED], {}),
     MS + "QLinearAdd": ([U, *QUANTISED, U + 1, *QUANTISED, *QUANTISED], {}),
     MS + "QLinearAveragePool": ([U, *QUANTISED, *QUANTISED], {"kernel_shape": [3, 3]}),
@@ -123,6 +132,20 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     ML + "LinearRegressor": ([ROWS], {"coefficients": [1.0] * 640, "targets": 10}),
     ML + "OneHotEncoder": ([(ROWS * 9).astype("i8")], {"cats_int64s": [1, 2, 3, 4, 5]}),
     ML + "Scaler": ([ROWS], {"offset": [0.0] * 64, "scale": [1.0] * 64}),
+    ML + "SVMClassifier": (
+        [ROWS],
+        {
+            "classlabels_ints": [0, 1, 2], "vectors_per_class": [20, 20, 20], "support_vectors": [0.5] * 60 * 64, "kernel_type": "RBF",
+            "kernel_params": [0.1, 0.0, 3.0], "coefficients": [0.1] * 120, "rho": [0.1] * 3, "prob_a": [-1.0] * 3, "prob_b": [0.0] * 3,
+        },
+    ),
+    ML + "SVMRegressor": (
+        [ROWS],
+        {
+            "n_supports": 60, "support_vectors": [0.5] * 60 * 64, "coefficients": [0.1] * 60, "rho": [0.1], "kernel_type": "RBF",
+            "kernel_params": [0.1, 0.0, 3.0],
+        },
+    ),
     ML + "TreeEnsembleClassifier": (
         [ROWS],
         {

@@ -7,6 +7,7 @@ from stack3d.workload.operators import (  # noqa: F401
     classical,
     convolution,
     elementwise,
+    fused,
     normalisation,
     products,
     quantisation,
@@ -16,6 +17,7 @@ from stack3d.workload.operators import (  # noqa: F401
     reference,
     resampling,
     shapes,
+    support_vectors,
     windows,
 )
 from stack3d.workload.operators.allowance import LARGEST

@@ -33,7 +33,7 @@ TRANSFORMS: dict[str, Callable[[Array], Any]] = {
 """What is made of scores."""
 
 
-class _Ml(Operator):
+class MlStep(Operator):
     """A step whose inputs are real numbers, features last."""
 
     def labels(self) -> Array:
@@ -57,7 +57,7 @@ class _Ml(Operator):
 
 
 @operators.register(ML + "Scaler")
-class Scaler(_Ml):
+class Scaler(MlStep):
     """(x - offset) times the scale, feature by feature."""
 
     def compute(self, x: Array) -> Array:
@@ -66,7 +66,7 @@ class Scaler(_Ml):
 
 
 @operators.register(ML + "Normalizer")
-class Normalizer(_Ml):
+class Normalizer(MlStep):
     """Every input over its norm."""
 
     def compute(self, x: Array) -> Array:
@@ -77,7 +77,7 @@ class Normalizer(_Ml):
 
 
 @operators.register(ML + "Imputer")
-class Imputer(_Ml):
+class Imputer(MlStep):
     """Missing features replaced."""
 
     def compute(self, x: Array) -> Array:
@@ -89,7 +89,7 @@ class Imputer(_Ml):
 
 
 @operators.register(ML + "Binarizer")
-class Binarizer(_Ml):
+class Binarizer(MlStep):
     """One above a threshold, else zero."""
 
     def compute(self, x: Array) -> Array:
@@ -98,7 +98,7 @@ class Binarizer(_Ml):
 
 
 @operators.register(ML + "FeatureVectorizer")
-class FeatureVectorizer(_Ml):
+class FeatureVectorizer(MlStep):
     """Features one after the other."""
 
     def compute(self, *inputs: Array) -> Array:
@@ -107,7 +107,7 @@ class FeatureVectorizer(_Ml):
 
 
 @operators.register(ML + "ArrayFeatureExtractor")
-class ArrayFeatureExtractor(_Ml):
+class ArrayFeatureExtractor(MlStep):
     """Chosen features."""
 
     def compute(self, x: Array, which: Array) -> Array:
@@ -117,7 +117,7 @@ class ArrayFeatureExtractor(_Ml):
 
 
 @operators.register(ML + "LabelEncoder")
-class LabelEncoder(_Ml):
+class LabelEncoder(MlStep):
     """One value for another."""
 
     def compute(self, x: Array) -> Array:
@@ -140,7 +140,7 @@ class LabelEncoder(_Ml):
 
 
 @operators.register(ML + "OneHotEncoder")
-class OneHotEncoder(_Ml):
+class OneHotEncoder(MlStep):
     """A one for the category of each element."""
 
     def compute(self, x: Array) -> Array:
@@ -151,7 +151,7 @@ class OneHotEncoder(_Ml):
 
 
 @operators.register(ML + "LinearRegressor")
-class LinearRegressor(_Ml):
+class LinearRegressor(MlStep):
     """Weighted sums of features."""
 
     def compute(self, x: Array) -> Array:
@@ -167,7 +167,7 @@ class LinearRegressor(_Ml):
 
 
 @operators.register(ML + "LinearClassifier")
-class LinearClassifier(_Ml):
+class LinearClassifier(MlStep):
     """Weighted sums of features, the largest of which tells the class."""
 
     def compute(self, x: Array) -> tuple[Array, Array]:
@@ -184,7 +184,7 @@ class LinearClassifier(_Ml):
         return int(len(inputs[0]) * len(self.get("coefficients")))
 
 
-class _Trees(_Ml):
+class _Trees(MlStep):
     """Sums over the leaves that an input falls into."""
 
     def __init__(self, node: Any) -> None:
@@ -259,7 +259,7 @@ class TreeEnsembleRegressor(_Trees):
 
 
 @operators.register(ML + "ZipMap")
-class ZipMap(_Ml):
+class ZipMap(MlStep):
     """Scores by the names of classes; here they stay in their order."""
 
     def compute(self, x: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -192,11 +193,15 @@ class Einsum(Operator):
             output = ("..." if "..." in inputs else "") + "".join(sorted(c for c in set(joined) if joined.count(c) == 1))
         return parts, output
 
-    def plan(self, slot: int) -> tuple[str, str, str] | None:
-        """Return the letters that the held operand sums over and gives, and those the other keeps; None: no matrix."""
+    def plan(self, slot: int, dots: str = "") -> tuple[str, str, str] | None:
+        """Return the letters that the held operand sums over and gives, and those the other keeps; None: no matrix.
+
+        `dots` are letters for the axes that an ellipsis of the other stands for.
+        """
         parts, output = self.letters()
-        if len(parts) != 2 or "." in "".join(parts):
+        if len(parts) != 2 or "." in parts[slot]:
             return None
+        parts, output = [p.replace("...", dots) for p in parts], output.replace("...", dots)
         if any(len(set(p)) != len(p) for p in parts):
             return None
         held, other = parts[slot], parts[1 - slot]
@@ -223,19 +228,24 @@ class Einsum(Operator):
         """Return the sum."""
         parts, output = self.letters()
         for slot, name in ((1, "right"), (0, "left")):
-            found = self.plan(slot) if name in held else None
+            if name not in held:
+                continue
+            x, letters = inputs[1 - slot], parts[1 - slot]
+            free = [c for c in string.ascii_letters if c not in "".join(parts)]
+            dots = "".join(free[: x.ndim - len(letters.replace("...", ""))])
+            found = self.plan(slot, dots)
             if found is None:
                 continue
             summed, given, kept = found
-            x, letters = inputs[1 - slot], parts[1 - slot]
+            letters, output = (text.replace("...", dots) for text in (letters, output))
             size = {**dict(zip(letters, x.shape)), **dict(zip(parts[slot], inputs[slot].shape))}
             x = x.transpose([letters.index(c) for c in kept + summed])
             y = held[name](x.reshape(*x.shape[: len(kept)], -1)).reshape([size[c] for c in kept + given])
             return (y.transpose([(kept + given).index(c) for c in output]),)
         space = self.space(inputs)
         charge(space)
-        size, dots = self.sizes(inputs)
-        afford([dots, *(size[c] for c in set(output) - {"."})], 2 * inputs[0].itemsize)
+        size, before = self.sizes(inputs)
+        afford([before, *(size[c] for c in set(output) - {"."})], 2 * inputs[0].itemsize)
         if len(inputs) > 2:  # what comes between may be as large
             afford((space,))
         equation = ",".join(parts) + "->" + output
