@@ -49,7 +49,7 @@ def _said_in(module: str) -> dict[tuple[str, str], str]:
 
 
 class Described(BaseModel):
-    """A model whose keys are described by the text below each, which is read when a JSON Schema wants it and not before."""
+    """A model whose keys are described by the text below each. That text is read only when a JSON Schema is made."""
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Described(BaseModel):
 
 
 class DeckModel(Described):
-    """Frozen, unknown keys refused; any mapping may say where its numbers come from."""
+    """A part of a deck. Unknown keys are refused. It may say where its numbers come from, or why they are assumed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
@@ -95,7 +95,7 @@ class DeckModel(Described):
 
 
 class CostDeck(DeckModel):
-    """What a part costs, in the currency that all decks of a scenario share; with a source, or why it is assumed."""
+    """What a part costs. All decks of a scenario use one currency. It needs a source, or why it is assumed."""
 
     value: Annotated[float, Field(ge=0, le=1e15)]
 
@@ -107,7 +107,7 @@ class CostDeck(DeckModel):
 
 
 class RegisteredKeys(DeckModel):
-    """A deck whose keys, beside its own fields, name entries of a registry; each value is checked as a deck of that entry."""
+    """A deck whose keys, beside its own, name entries of a registry. What stands below such a key is checked as that entry."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any] = {}

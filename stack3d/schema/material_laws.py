@@ -71,10 +71,10 @@ def exponential(a: Any) -> Any:
 
 
 class MaterialLaw(DeckModel):
-    """A property over its value at 300 K; fields are what a deck gives, `shape` is the law.
+    """How a property of a material follows the temperature. The keys are what a deck gives; `shape` is the law.
 
-    `shape` may have any scale: what counts is its ratio to that at 300 K. It is written with operators, `larger`, `smaller`,
-    `logarithm` and `exponential`, so that it takes arrays and UFL expressions alike.
+    Only the ratio of `shape` to its value at 300 K counts, so it may have any scale. Write it with operators, `larger`,
+    `smaller`, `logarithm` and `exponential`: then it takes arrays and UFL expressions alike.
     """
 
     reference: ClassVar[str] = ""
@@ -93,7 +93,7 @@ class MaterialLaw(DeckModel):
     value: Amount | tuple[Amount, Amount, Amount] | None = None
     """Value at 300 K; of a conductivity one value, or [kx, ky, kz]."""
     valid: tuple[Temperature, Temperature] | None = None
-    """Where the law holds; absent = where its source says."""
+    """Temperatures between which the law holds. A run warns outside. Absent = as the source of the law says."""
 
     @abstractmethod
     def shape(self, temperature: Any) -> Any:
@@ -233,7 +233,7 @@ material_laws: Registry[type[MaterialLaw]] = Registry("material law", MaterialLa
 
 @material_laws.register("power")
 class PowerOfTemperature(MaterialLaw):
-    """(T / 300 K)ⁿ."""
+    """A power of the temperature: the property goes as (T / 300 K)ⁿ."""
 
     reference = "definition"
 
@@ -259,7 +259,7 @@ class PowerOfTemperature(MaterialLaw):
 
 @material_laws.register("table")
 class TableOfTemperature(MaterialLaw):
-    """Straight lines between values at given temperatures, held beyond them."""
+    """Values at given temperatures, with straight lines between them. Beyond the table the outermost value holds."""
 
     reference = "definition"
     is_held = True
@@ -306,13 +306,13 @@ class TableOfTemperature(MaterialLaw):
 
 @material_laws.register("polynomial")
 class PolynomialOfTemperature(MaterialLaw):
-    """Sum of coefficients times powers of T, held at the ends of the valid range."""
+    """A polynomial of T. Beyond the valid range the value at its end holds."""
 
     reference = "definition"
     is_held = True
 
     coefficients: Annotated[tuple[float, ...], BeforeValidator(bare), Field(min_length=1, max_length=12)]
-    """Of ascending powers of T in kelvin, in any one system of units: their ratio to the sum at 300 K counts."""
+    """Coefficients of ascending powers of T in kelvin. Any unit will do: only the ratio to the sum at 300 K counts."""
     first_power: Annotated[int, Field(ge=-4, le=4)] = 0
     """Power of T of the first coefficient."""
     valid: tuple[Temperature, Temperature]
@@ -336,7 +336,7 @@ class PolynomialOfTemperature(MaterialLaw):
 
 @material_laws.register("doped_silicon")
 class DopedSilicon(MaterialLaw):
-    """Conductivity of silicon whose dopants add a resistance to heat that does not depend on temperature.
+    """Conductivity of doped silicon. The dopants add a resistance to heat that does not depend on temperature.
 
     1/k = 1/k₀ + b (T - 300 K) + c (T² - (300 K)²) with b and c of pure silicon [1]_. `value` is k₀, measured at 300 K on
     silicon of that doping; without it the silicon is pure. From 300 to 1600 K the curve of pure silicon lies within 4 % of
@@ -354,7 +354,7 @@ class DopedSilicon(MaterialLaw):
     properties = ("conductivity",)
 
     value: Amount | None = None
-    """Measured at 300 K on silicon of that doping; absent = pure silicon."""
+    """Conductivity at 300 K, measured on silicon of that doping. Absent = pure silicon."""
 
     def shape(self, temperature: Any) -> Any:
         """Conductivity. [W m⁻¹ K⁻¹]"""

@@ -17,7 +17,7 @@ WHOLE = 1e-6
 
 
 class PhaseCoolingDeck(DeckModel):
-    """Outer faces that are cooled otherwise than `cooling` says."""
+    """Faces that are cooled in another way during this phase. All others stay as `cooling` says."""
 
     top: CooledFace | None = None
     bottom: CooledFace | None = None
@@ -25,26 +25,27 @@ class PhaseCoolingDeck(DeckModel):
 
 
 class PhaseDeck(DeckModel):
-    """A part of a mission, long enough that the heat has settled in it."""
+    """A part of a mission, such as day or night. It has to be long enough for the heat to settle."""
 
     name: Name
     share: Annotated[Fraction, Field(gt=0, le=1)] | None = None
-    """Share of the time; shares of all phases add up to one."""
+    """Share of the time. The shares of all phases add up to one."""
     duration: Duration | None = None
-    """Length of the phase, in place of the share; the mission then repeats after all of them."""
+    """Length of the phase, in place of a share. After the last phase the first begins again."""
     ambient: Temperature | None = None
     """Temperature of the surroundings in this phase; absent = `cooling.ambient`."""
     activity: Annotated[Fraction, Field(ge=0, le=1)] = 1.0
-    """Share of the workload's rate."""
+    """Rate of inferences in this phase, as a share of `workload.rate`."""
     trace: TraceDeck | None = None
-    """Activity within the phase, over and over, as a share of `activity`: bursts, a day, or a table; wants a workload."""
+    """How the activity goes within the phase, over and over: bursts, a day, or a table, as a share of `activity`. Needs a
+    workload."""
     power: Annotated[
         Annotated[Number, Field(ge=0), Tag("number[]")] | Annotated[dict[str, Power], Tag("mapping[]")],
         given_as("mapping[]", "number[]"),
     ] = 1.0
-    """Power of explicit sources: a factor for all, or the power of those that are named."""
+    """Power of the sources in `power.sources`: one factor for all, or a power for each that is named."""
     cooling: PhaseCoolingDeck = PhaseCoolingDeck()
-    """Faces that are cooled otherwise in this phase."""
+    """Faces that are cooled in another way in this phase."""
 
 
 def _add_up(phases: tuple[PhaseDeck, ...] | None) -> tuple[PhaseDeck, ...] | None:

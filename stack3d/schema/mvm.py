@@ -13,40 +13,43 @@ Ends = Annotated[Count, Field(ge=1, le=2)]
 
 
 class MvmDeck(DeckModel):
-    """Mapping, converters, wires and noise of the crossbars."""
+    """How a network is computed on crossbars: weights on cells, converters, wires and noise."""
 
     scheme: Literal["pair", "pair_two_sided", "offset"] = "pair"
-    """pair: difference of two cells, the idle one at g_min; pair_two_sided: both move; offset: one cell, one column."""
+    """How cells hold a weight. pair: the difference of two cells, of which one stays at g_min. pair_two_sided: both
+    cells move. offset: one cell, less a column that all share."""
     slices: Annotated[Count, Field(ge=1, le=16)] = 1
-    """Cells that hold the digits of one number, base `levels`."""
+    """Cells that together hold one number, each a digit of it in base `levels`."""
     levels: Annotated[Count, Field(ge=2)] | None = None
-    """Levels used of each cell; absent = those of the device."""
+    """Levels of each cell that are used. Absent = all levels of the device."""
     weight_scaling: Literal["layer", "column"] = "layer"
-    """What is scaled to the full conductance window: the whole layer, or every output. It is undone digitally."""
+    """What is scaled to the full range of conductances: the weights of a layer together, or those of each output alone. Digital
+    logic scales the results back."""
     dac_bits: Bits | None = 8
-    """Bits of the converters of inputs; null = exact inputs."""
+    """Bits of the converters at the inputs. null = exact inputs."""
     adc_bits: Annotated[Count, Field(ge=2, le=16)] | None = 8
-    """Bits of the converters of outputs; null = exact outputs."""
+    """Bits of the converters at the outputs. null = exact outputs."""
     input_slice_bits: Bits | None = None
-    """Feed inputs as digits of so many bits, one read per digit; absent = whole."""
+    """Inputs are fed in pieces of so many bits, with one read for each piece. Absent = inputs are fed whole."""
     converter_range: Literal["layer", "tile", "column"] = "layer"
-    """What shares one calibrated ADC range."""
+    """Which output converters share one range: those of a layer, those of a tile, or none; then each column has its own."""
     percentile: Annotated[Number, Field(gt=50, le=100)] = 99.9
-    """Converter ranges cover this percentile of the profiled values."""
+    """Ranges of converters hold this percentage of the values that occur with the profiled inputs."""
     adc_gain_sd: Fraction = 0.0
-    """Standard deviation of the gain of ADCs, one per chip, row block and column."""
+    """Standard deviation of the gain of the output converters. Each chip, row block and column has its own gain."""
     adc_offset_sd: Fraction = 0.0
-    """Standard deviation of their offset, as a part of the range."""
+    """Standard deviation of their offset, as a share of their range."""
     wire_resistance: Resistance = 0.0
-    """Resistance of one word- or bit-line segment between neighbouring cells, at 293.15 K."""
+    """Resistance of a word or bit line from one cell to the next, at 293.15 K. 0 = ideal wires."""
     wire_temperature_coefficient: InverseTemperature = 0.00393
-    """Temperature coefficient of the wire resistance; bulk copper by default."""
+    """Temperature coefficient of the resistance of wires. The default is that of bulk copper."""
     word_line_ends: Ends = 1
-    """Ends from which word lines are driven."""
+    """How many ends of a word line are driven."""
     bit_line_ends: Ends = 1
-    """Ends at which bit lines are read."""
+    """How many ends of a bit line are read."""
     wires: Literal["exact", "shared"] = "exact"
-    """exact: nodal solution of every array of every chip; shared: the line losses of the mean chip, with their error."""
+    """exact: the circuit of every array of every chip is solved. shared: all chips take the losses of the mean chip; the result
+    says by how much that may be off."""
     nonlinear_cells: bool = True
-    """Cells follow I = G V0 sinh(V / V0) where the device deck gives its nonlinearity_voltage; false = ohmic."""
+    """Whether cells follow I = G V0 sinh(V / V0), where the deck of the device gives `nonlinearity_voltage`. false = ohmic."""
     read_noise: bool = True

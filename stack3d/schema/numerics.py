@@ -42,27 +42,26 @@ def _known_kind(word: str) -> str:
 
 
 class MeshDeck(DeckModel):
-    """Element sizes."""
+    """How fine the mesh is."""
 
     cells: Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "examples": list(CELLS)})] = "hex"
-    """hex: bricks on the lines of a tensor grid; tet: tetrahedra of a triangulated plane, for `fem`; or a kind of another
-    package."""
+    """hex: bricks. tet: tetrahedra, for round or slanted parts, solved by `fem`. Or a kind that another package adds."""
     builder: Literal["auto", "gmsh", "arrays"] = "auto"
-    """hex with `fem`: whether the bricks go to DOLFINx through Gmsh or as arrays; auto: Gmsh up to 40000 cells."""
+    """How bricks reach DOLFINx (`backend: fem`): through Gmsh, or as arrays. auto: through Gmsh up to 40000 cells."""
     lateral: Annotated[Count, Field(ge=1, le=2048)]
-    """Elements across the longer side of the footprint, at least; beyond it they grow."""
+    """Least number of elements across the longer side of the footprint. Outside the footprint elements grow."""
     refinement: Annotated[Number, Field(ge=1, le=64)] = 1.0
-    """Largest lateral element over the smallest, which lies at the edges of sources."""
+    """Width of the largest element over that of the smallest. The smallest lie at the edges of sources."""
     growth: Annotated[Number, Field(gt=0, le=2)] = 0.3
-    """Growth of the element size per distance from an edge of a source."""
+    """How fast elements grow away from an edge of a source: growth in width per distance."""
     per_source: Annotated[Count, Field(ge=1, le=64)] = 1
-    """Elements across a source, at least."""
+    """Least number of elements across a source."""
     per_layer: Annotated[Count, Field(ge=1, le=64)] = 1
-    """Elements through a layer, at least."""
+    """Least number of elements through the height of a layer."""
     aspect: Annotated[Number, Field(gt=0)] = 4.0
-    """Element height over the lateral element size at the same distance from a source, at most."""
+    """Largest height of an element over the width of elements as far from a source."""
     sides: Annotated[Count, Field(ge=6, le=64)] = 12
-    """tet: sides of the polygon that stands for a resolved cylinder; its area is that of the circle."""
+    """With tet: sides of the polygon that stands for a round part. It has the area of the circle."""
 
     def coarser(self) -> MeshDeck:
         """Elements of twice the size everywhere; polygons keep their sides."""
@@ -78,13 +77,14 @@ class MeshDeck(DeckModel):
 
 
 class LinearDeck(DeckModel):
-    """Linear solver of the fem backend."""
+    """How `backend: fem` solves its linear equations."""
 
     method: Literal["cg", "direct"] = "cg"
     preconditioner: Literal["auto", "grid", "icc", "gamg", "jacobi"] = "auto"
-    """grid: the tensor solve on the same grid; auto: grid in one process, gamg in several; of tetrahedra icc."""
+    """grid: the fast solver of bricks on the same grid. icc, gamg, jacobi: those of PETSc. auto: grid in one process, gamg in
+    several, icc for tetrahedra."""
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = 1e-10
-    """Residual, over the load, at which the solver stops."""
+    """The solver stops when what is left of the equations is this small a share of the load."""
     max_iterations: Annotated[Count, Field(ge=1)] = 500
 
 
@@ -92,7 +92,7 @@ _ACCURACY = {"type": "string", "description": "an error, as '0.05 K', or '0.1 %'
 
 
 class AccuracyDeck(DeckModel):
-    """An error: `kelvin`, or a `share` of the rise."""
+    """An error that is asked for: in `kelvin`, or as a `share` of the rise over ambient."""
 
     kelvin: Annotated[TemperatureDifference, Field(gt=0)] | None = None
     share: Annotated[Fraction, Field(gt=0, lt=1)] | None = None
@@ -119,7 +119,7 @@ MOST_STEPS = 1_000_000
 
 
 class DutyDeck(DeckModel):
-    """Power switched on at the start of every period."""
+    """Power that is on at the start of each period and off for the rest."""
 
     period: Duration
     on: Duration
@@ -136,13 +136,13 @@ MOST_OUTPUTS = 10_000
 
 
 class SpacedDeck(DeckModel):
-    """Times from one to another, both included."""
+    """Times between a first and a last one, both included."""
 
     start: Annotated[Time, Field(alias="from")]
     end: Annotated[Duration, Field(alias="to")]
     count: Annotated[Count, Field(ge=2, le=MOST_OUTPUTS)]
     scale: Literal["linear", "log"] = "linear"
-    """linear: equal differences; log: equal ratios."""
+    """linear: the same time from each to the next. log: the same ratio."""
 
     @model_validator(mode="after")
     def _ascend(self) -> Self:
@@ -164,23 +164,24 @@ class SpacedDeck(DeckModel):
 
 
 class EarlierDeck(DeckModel):
-    """A run that ended as this one begins."""
+    """An earlier run, at whose end this one begins."""
 
     result: str
-    """The result.nc of that run. A layer begins at the boxes of its map there, else at its mean, of the last time."""
+    """The result.nc of that run. A layer begins with its last map there, or with its last mean where it has no map."""
 
 
 class SurroundingsDeck(DeckModel):
-    """A table of ambient and films over time; each row holds until the next, the last to the end."""
+    """Ambient and films over time, as a table. Each row holds until the next one, the last to the end."""
 
     file: str | None = None
-    """`.csv` or `.parquet` with `time [s]`, `ambient [degC]` and `films.top [W/m^2/K]`, in place of all that follows."""
+    """A `.csv` or `.parquet` with columns such as `time [s]`, `ambient [degC]` and `films.top [W/m^2/K]`. It stands in place of
+    the keys below."""
     times: Annotated[tuple[Time, ...], Field(max_length=MOST_OUTPUTS)] = ()
-    """Times of the rows, from 0 on."""
+    """Times of the rows. The first is 0."""
     ambient: tuple[Temperature, ...] | None = None
-    """Surroundings of every face that has no temperature of its own; absent = `cooling.ambient`."""
+    """Temperature around all faces that have none of their own. Absent = `cooling.ambient`."""
     films: dict[str, tuple[FilmCoefficient, ...]] = {}
-    """Face or patch → its film; a face that is not named is cooled as `cooling` has it."""
+    """Film of each face or patch, by its name. All others are cooled as `cooling` says."""
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Self:
@@ -212,31 +213,31 @@ def _form_of_initial(value: Any) -> str:
 
 
 class TransientDeck(DeckModel):
-    """Temperature over time instead of the steady state; power follows its traces."""
+    """Temperature over time, in place of the steady state. Powers follow their traces."""
 
     until: Duration
     outputs: Annotated[
         Annotated[tuple[Time, ...], Tag("list[]")] | Annotated[SpacedDeck, Tag("mapping[]")], given_as("mapping[]", "list[]")
     ] = ()
-    """Times at which everything is reported: a list that ascends, or from, to, count and scale; absent = `until` alone."""
+    """Times at which everything is reported: an ascending list, or from, to, count and scale. Absent = `until` alone."""
     initial: Annotated[
         Annotated[Temperature | None, Tag("number[]")]
         | Annotated[dict[str, Temperature], Tag("mapping[]")]
         | Annotated[EarlierDeck, Tag("result[]")],
         Discriminator(_form_of_initial),
     ] = None
-    """Temperature at the start: one, or by layer or layer.block, or {result: …} of an earlier run; what is not named begins at
-    ambient."""
+    """Temperature at the start: one for all, one for each layer or layer.block, or {result: …} of an earlier run. What is not
+    named begins at ambient."""
     duty: DutyDeck | None = None
-    """When sources are on; absent = all of them from the start."""
+    """When sources are on. Absent = all of them, from the start."""
     periodic: bool = False
-    """Times count within one period after infinitely many; wants a duty or a trace."""
+    """Whether to report one period after all periods have become alike. Needs a duty or a trace."""
     step: Duration | None = None
-    """Fixed step; absent = steps by error control."""
+    """Length of all steps. Absent = steps are chosen by their error."""
     surroundings: SurroundingsDeck | None = None
-    """Ambient and films over time; absent = as `cooling` has them."""
+    """Ambient and films over time. Absent = as `cooling` says."""
     tolerance: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
-    """Largest local error of a step by error control, per cent of the largest change so far; absent = by the profile."""
+    """Largest error of one step: in kelvin, or as a share of the largest change so far. Absent = as the profile has it."""
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -269,37 +270,39 @@ class TransientDeck(DeckModel):
 
 
 class ImpedanceDeck(DeckModel):
-    """Response of the chip to a step of 1 W in each of `power.sources`, at the films and conductivities of its steady
+    """How the chip warms when 1 W is switched on in each of `power.sources`. Films and conductivities are those of the steady
     state.
     """
 
     start: Annotated[Duration, Field(alias="from")] = 1e-7
-    """First time of the response; heat has to come through an element of the mesh by then."""
+    """First time of the response. By then heat has to have crossed an element of the mesh."""
     end: Annotated[Duration | None, Field(alias="to")] = None
-    """Last time; absent = when one part in a thousand is left to come."""
+    """Last time. Absent = when a thousandth of the rise is still to come."""
     per_decade: Annotated[Count, Field(ge=1, le=200)] = 10
-    """Times in each decade."""
+    """Times in each decade, such as from 1 to 10 ms."""
     terms: Annotated[Count, Field(ge=1, le=100)] = 30
-    """Terms of the Foster chain and the Cauer ladder of a source, at most; fewer where those miss it by 1 % at no time."""
+    """Largest number of terms of the Foster chain and the Cauer ladder of a source. Fewer are taken where they follow the
+    response within 1 % at all times."""
     groups: dict[str, tuple[str, ...]] = {}
-    """Sources that are switched on together, sharing 1 W as they share their powers."""
+    """Sources that are switched on together. They share 1 W as they share their powers."""
 
 
 class CompactDeck(DeckModel):
-    """What a compact model is made for: films and ambient in ranges, and the shortest time that traces show."""
+    """What a compact model has to cover: ranges of films and ambient, and the shortest step of power traces."""
 
     films: dict[str, tuple[FilmCoefficient, FilmCoefficient]] = {}
-    """Face or patch → lowest and highest film; a face that is not named keeps the film that it has in the steady state."""
+    """Lowest and highest film of each face or patch, by its name. All others keep the film of the steady state."""
     ambient: tuple[Temperature, Temperature] | None = None
-    """Lowest and highest ambient; absent = that of the cooling alone."""
+    """Lowest and highest ambient. Absent = the one ambient of `cooling`."""
     accuracy: Annotated[Fraction, Field(ge=1e-8, le=0.1)] = 0.01
-    """Largest bound for 1 W of any source alone, over its largest rise, at any films; most bounds are far smaller."""
+    """Largest error for any single source and any films, as a share of its largest rise. Most errors are far smaller."""
     shortest: Duration | None = None
-    """Shortest step of the traces that it has to follow; absent = a model of steady states alone."""
+    """Shortest step of the traces that it has to follow. Absent = a model of steady states alone."""
     over_time: Annotated[Fraction, Field(ge=1e-6, le=0.1)] = 0.002
-    """Largest estimated error over time, over the largest response at any rate."""
+    """Largest estimated error over time, as a share of the largest response."""
     conductivity: Literal["refused", "held"] = "refused"
-    """What becomes of properties that follow the temperature: held = at their layer's mean in the steady state."""
+    """What to do where properties follow the temperature. refused: make no model. held: take them at the mean temperature of
+    their layer in the steady state."""
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
@@ -312,22 +315,23 @@ class CompactDeck(DeckModel):
 
 
 class SolverDeck(DeckModel):
-    """Numerics profile."""
+    """A profile of the solver: how the heat is solved, how finely, and with which error."""
 
     name: str = "inline"
     title: str | None = None
     backend: Literal["auto", "fem", "tensor", "compact"] = "auto"
-    """fem: DOLFINx on bricks or tetrahedra; tensor: the same bricks by fast diagonalisation; compact: a model of few unknowns
-    made from tensor, in the ranges of the scenario's `compact`; auto: tensor for bricks."""
+    """fem: DOLFINx, for bricks and tetrahedra. tensor: a faster solver for the same bricks. compact: a model of few unknowns,
+    made by tensor for the ranges of the scenario's `compact`. auto: tensor for bricks, else fem."""
     mesh: MeshDeck
     order: Literal[1, 2] = 1
-    """Order of the elements; absent = 2 with mesh.cells: tet, else 1. Elements of order 2 are twice as large, with nodes as
-    dense."""
+    """Order of the elements: 1 linear, 2 quadratic. Quadratic elements are twice as large, so that there are as many nodes.
+    Absent = 2 with mesh.cells: tet, else 1."""
     linear: LinearDeck = LinearDeck()
     error_promise: Fraction
-    """Largest error of tile and layer means over the peak rise that a test holds the profile to."""
+    """Largest error of means of tiles and layers, as a share of the peak rise. A test holds the profile to it."""
     accuracy: Annotated[AccuracyDeck, WithJsonSchema(_ACCURACY)] | None = None
-    """Refine mesh and steps until the estimated error of peak, tile means and probes is below that; absent = as they are."""
+    """An error such as '0.05 K' or '0.1 %'. Mesh and steps are refined until peak, tile means and probes have it. Absent = they
+    stay as they are."""
 
     @model_validator(mode="before")
     @classmethod

@@ -43,7 +43,9 @@ KeyChoice = Annotated[Annotated[IntervalDeck, Tag("[interval]")] | Annotated[Val
 
 
 class VaryDeck(SweepDeck):
-    """Keys that may change: each with a list, or an interval; with ``zip``, ``variants`` and ``where`` as in a sweep."""
+    """Keys that the search may change, each with a list of values or an interval. ``zip``, ``variants`` and ``where`` work as
+    in a sweep.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, KeyChoice] = Field(init=False)  # type: ignore[assignment]
@@ -78,18 +80,19 @@ Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | fl
 
 
 class ScreenDeck(SweepModel):
-    """A cheaper form of every case, that designs pass before they are run in full."""
+    """A cheaper run of every design. Only designs that pass it are run in full."""
 
     sets: Annotated[dict[Key, Any], Field(alias="set")] = {}
-    """Dotted key → what it is in this form: fewer chips, epochs or inputs, a coarser solver, no ``lifetime``."""
+    """Dotted keys and what they are in this cheaper run: fewer chips, epochs or inputs, a coarser solver, no ``lifetime``."""
     until: Literal["thermal"] | None = None
-    """``thermal``: only temperatures are found."""
+    """``thermal``: only temperatures are computed."""
     keep: Annotated[Share, Field(gt=0, le=1)] = 1.0
-    """Share of the designs screened so far that goes on, the best ones first."""
+    """Share of the designs screened so far that goes on; the best ones do."""
     margin: Annotated[Share, Field(ge=0)] | None = None
-    """A condition rules a design out when it is missed by more than this share of its limit, of 50 K for temperatures.
+    """A design that misses a condition by more than this share of its limit is ruled out. For temperatures it is this share of
+    50 K.
 
-    Absent = 2 % with ``until: thermal``, else no condition rules out."""
+    Absent = 2 % with ``until: thermal``; else no design is ruled out by a condition."""
 
     @property
     def most_missed(self) -> float:
@@ -109,49 +112,54 @@ class ScreenDeck(SweepModel):
 
 
 class DrawsDeck(SweepModel):
-    """What is not known of every design: a condition may have to hold for a share of the draws, the same for all designs."""
+    """Numbers that are not known. They are drawn at random, the same for all designs. A condition may have to hold for a share
+    of the draws.
+    """
 
     keys: UnknownKeys
-    """Dotted key → distribution; or every number that the decks mark ``assumed:`` or give a ``low`` and a ``high``."""
+    """Dotted keys and how they are distributed; or ``all-assumed``: every number that a deck marks ``assumed:``, or gives a
+    ``low`` and a ``high``."""
     count: Annotated[int, Field(ge=2, le=MOST_DRAWS)] = 20
-    """Largest number of draws of each design."""
+    """Most draws of one design."""
     spread: DrawnAround = 0.2
-    """Of ``all-assumed`` numbers without a ``low`` and a ``high``: as likely anywhere within this share of the value."""
+    """Where ``all-assumed`` numbers have no ``low`` and ``high``: they lie anywhere within this share of their value, equally
+    likely."""
     correlated: Annotated[list[CorrelationDeck], Field(max_length=100)] = []
-    """Unknowns that go together."""
+    """Unknowns that rise and fall together."""
     sets: Annotated[dict[Key, Any], Field(alias="set")] = {}
-    """Dotted key → what it is in a draw: fewer chips or inputs, a coarser solver."""
+    """Dotted keys and what they are in a draw: fewer chips or inputs, a coarser solver."""
     until: Literal["thermal"] | None = None
-    """``thermal``: only temperatures are found in a draw."""
+    """``thermal``: only temperatures are computed in a draw."""
     seed: Annotated[int, Field(ge=0)] = 1
 
 
 class OptimiseDeck(SweepModel):
-    """A search for the best designs among many, on the engine of studies."""
+    """A search for the best designs among many: what may change, what is wanted, what has to hold, and how long to search."""
 
     vary: VaryDeck
-    """Dotted key → list of values, or ``{from, to, scale: log, integer: true}``."""
+    """Dotted keys and what each may become: a list of values, or ``{from, to, scale: log, integer: true}``."""
     minimise: Texts = []
-    """Output variables, or expressions of some, that should be small; the worst of times and places counts."""
+    """Outputs that should be small, or expressions of outputs. The worst time and place counts."""
     maximise: Texts = []
-    """Output variables, or expressions of some, that should be large."""
+    """Outputs that should be large, or expressions of outputs. The worst time and place counts."""
     subject_to: Annotated[Texts, Field(alias="subject to")] = []
-    """Conditions on outputs, as ``"accuracy@end >= 95 % for 90 % of the chips"``."""
+    """Conditions on outputs, such as ``"accuracy@end >= 95 % for 90 % of the chips"``."""
     budget: Annotated[int | float, BeforeValidator(_budget, json_schema_input_type=int | str)]
-    """Cases, or the time that they take together, as ``"2 h"``."""
+    """How much to spend: a number of cases, or a time for all of them, such as ``"2 h"``."""
     screens: Annotated[dict[Name, ScreenDeck], Field(max_length=MOST_SCREENS)] = {}
-    """Name → cheaper form of the cases, in the order in which designs pass them."""
+    """Cheaper runs by name, in the order in which designs have to pass them."""
     uncertain: DrawsDeck | None = None
-    """What is not known, for conditions that end with ``for 95 % of the draws``."""
+    """Numbers that are not known, for conditions that end with ``for 95 % of the draws``."""
     gradients: bool | None = None
-    """Whether gradients of the peak temperature join the models that lead onto conditions, where intervals are films, powers…
+    """Whether the search uses how fast the peak temperature changes with films, powers and other intervals.
 
-    Absent = where the only goal is the peak, or the heat of a stack without a workload: its slope is known too."""
+    Absent = yes where the peak is the only goal, or where a stack has no workload."""
     levers: bool = False
-    """Whether the packaged levers are tried on the chosen design at the end, beside the budget."""
+    """Whether the packaged levers are tried on the chosen design at the end. They do not count towards the budget."""
     seed: Annotated[int, Field(ge=0)] = 1
     batch: Annotated[int, Field(ge=1, le=256)] = 4
-    """Cases asked for at once, which may run side by side; the search depends on it, and not on the workers."""
+    """Cases that are asked for at once and may run side by side. The search depends on this number, but not on the number of
+    workers."""
 
     @model_validator(mode="after")
     def _wants_something(self) -> Self:

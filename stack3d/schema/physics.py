@@ -10,7 +10,9 @@ from stack3d.schema.base import RegisteredKeys
 
 
 class PhysicsDeck(RegisteredKeys):
-    """Fields that are solved on the mesh of the heat, once its temperature is known: registered name → what it wants."""
+    """Further fields, such as stress. Each is solved on the mesh of the heat once the temperature is known. A key is the name
+    under which a package has registered the field; below it stands what that field wants to know.
+    """
 
     registry: ClassVar[Registry[type[Output]]] = physics
 
