@@ -125,8 +125,9 @@ def numbers(tree: xr.DataTree) -> list[str]:
     lines = []
     for case in tree["status"].to_series().index:
         place = dict(zip(axes, case if isinstance(case, tuple) else (case,)))
-        if str(tree["status"].sel(place).item()):
-            said = [f"{what} {form.format(float(found.sel(place)))}" for what, (found, form) in answers.items()]
+        if state := str(tree["status"].sel(place).item()):
+            done = [f"{what} {form.format(float(found.sel(place)))}" for what, (found, form) in answers.items()]
+            said = done if state == "done" else [state]
             lines.append(f"{', '.join(f'{k} {v}' for k, v in place.items()):<50}  {'   '.join(said)}")
     return lines
 

@@ -77,7 +77,7 @@ def duration(seconds: float) -> str:
     """Text of a time in the unit that a person would choose."""
     for name, size in (("year", YEAR), ("day", DAY), ("hour", 3600.0), ("minute", 60.0)):
         if seconds >= size * 0.999:
-            number = f"{seconds / size:.3g}"
+            number = f"{seconds / size:.3g}" if seconds < 999.5 * size else f"{float(f'{seconds / size:.3g}'):.0f}"
             return f"{number} {name}{'' if number == '1' else 's'}"
     return short(seconds, "s")
 

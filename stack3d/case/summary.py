@@ -22,6 +22,8 @@ UNTHROTTLED = 0.9995
 """Share of the rate asked for above which nothing is said of throttling."""
 WORTH_TELLING = 0.01
 """Loss below which nothing is said to limit. [-]"""
+PLURAL = ("converters", "faults")
+"""Mechanisms that are several."""
 FEW_INPUTS = 100
 """Test inputs below which a summary says how few they are: one of them counts more than a point."""
 FLAT = 1e-3
@@ -258,6 +260,9 @@ def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]
         spread += f"; medians over the device's band {span(medians, end, 0.0, 1.0)}"
     points = 100 * chip.scenario.lifetime.accuracy_loss
     loss = f"{points:g} point{'' if points == 1 else 's'} below float"
+    first = float(coordinates["time"][0])
+    if np.mean(chips <= first) >= 0.5:
+        return [f"lasts              not at all: more than {loss} when first read, after {duration(first)} (median{spread})"]
     return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]
 
 
@@ -352,4 +357,5 @@ def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: 
     (name, best), *more = [(str(mechanisms[i]).replace("_", " "), 100 * float(gains[i])) for i in order[:3]]
     back = "all" if best >= 100 * loss else f"{best:.2f}"
     rest = f", without {', '.join(f'{other} {gain:.2f}' for other, gain in more)}" if more else ""
-    return f"{name}: without it {back} of the {points} lost{next_act} would come back{rest}"
+    them = "them" if name in PLURAL else "it"
+    return f"{name}: without {them} {back} of the {points} lost{next_act} would come back{rest}"

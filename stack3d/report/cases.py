@@ -233,9 +233,9 @@ def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
     if named is not None:
         head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
     alike = study_answers.shared(tree)
-    same = f"The same in every case: {'; '.join(f'{label} {text}' for label, text in alike)}." if alike else ""
-    caption = f'<p class="caption">{escape(same)}</p>' if same else ""
-    body += page.fold("cases", "All cases", caption + page.table(rows, head))
+    same = f"The same in every case: {'; '.join(f'{label}: {text}' for label, text in alike)}." if alike else ""
+    caption = f'<p class="caption">{escape(page.typeset(same))}</p>' if same else ""
+    body += page.fold("cases", "All cases", page.table(rows, head, words=None if named is None else 1) + caption)
     return [*links, ("cases", "All cases"), ("provenance", "Where this comes from")], body
 
 

@@ -13,7 +13,7 @@ from stack3d.constants import YEAR
 from stack3d.report import page, stack_picture, told_first
 from stack3d.report.chart import COLOURS, Figure, Line, Panel, Ribbon, colour_scale, linear, times
 from stack3d.report.facts import Facts
-from stack3d.report.study_answers import ANSWERS, PREFIXED, TIME, Answer
+from stack3d.report.study_answers import ANSWERS, PREFIXED, TIME, Answer, values_of
 from stack3d.unit_text import duration, short
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_KEYS = 80
 """Settings that differ and are listed."""
+DECKS = ("geometry", "cooling.top", "cooling.bottom", "device", "workload.network", "workload.periphery", "solver.profile")
+"""Keys that name a deck. Where the names differ, so do keys without number, which are folded."""
 MOST_PICTURES = 4
 MOST_LETTERS = 70
 """Of a setting."""
@@ -136,20 +138,22 @@ def _differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str
     rows, alike = [], []
     for key, values in _known(study).items():
         answer = ANSWERS[key]
-        texts = ["none" if np.isnan(v) else answer.full(float(v)) for v in values]
+        cut = values_of(study, key, cut=True).values.astype(bool)
+        texts = ["none" if np.isnan(v) else "at least " * bool(c) + answer.full(float(v)) for v, c in zip(values, cut)]
         if len(set(texts)) == 1:
-            alike.append(f"{answer.short_label} {texts[0]}")
+            alike.append(f"{answer.short_label}: {texts[0]}")
         elif len(names) == 2:
             told = _difference(answer, values[1], values[0])
+            told = f"{told} or more" if told and cut.any() else told
             rows.append((answer.label, *texts, told, _judged(key, answer, values, facts, names)))
         else:
             told_all = (_difference(answer, v, values[0]) for v in values[1:])
             rows.append((answer.label, texts[0], *(f"{t} ({d})" if d else t for t, d in zip(texts[1:], told_all))))
-    same = f'<p class="caption">The same in all: {escape("; ".join(alike))}.</p>' if alike else ""
+    same = f'<p class="caption">The same in all: {escape(page.typeset("; ".join(alike)))}.</p>' if alike else ""
     if not rows:
         return ("differences", "What differs", same or '<p class="caption">Nothing of what is compared.</p>')
     more = (f"{names[1]} less {names[0]}", "better") if len(names) == 2 else ()
-    return ("differences", "What differs", same + page.table(rows, ("quantity", *names, *more)))
+    return ("differences", "What differs", page.table(rows, ("quantity", *names, *more)) + same)
 
 
 def _judged(key: str, answer: Answer, values: Floats, facts: Sequence[Facts], names: Sequence[str]) -> str:
@@ -181,7 +185,7 @@ def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
             name = item.get("name", i) if isinstance(item, Mapping) else i
             yield from _flat(item, f"{path}.{name}")
     else:
-        yield path, ", ".join(map(str, tree)) if isinstance(tree, (list, tuple)) else str(tree)
+        yield path.removesuffix(".value"), ", ".join(map(str, tree)) if isinstance(tree, (list, tuple)) else str(tree)
 
 
 def _settings(facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, str] | None:
@@ -191,9 +195,25 @@ def _settings(facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, s
     differ = [key for key in keys if len({one.get(key) for one in flat}) > 1 and not key.endswith((".source", ".assumed"))]
     if not differ:
         return ("settings", "What was set differently", '<p class="caption">The scenarios are the same, but for names.</p>')
-    rows = [(key, *(_brief(one.get(key)) for one in flat)) for key in differ[:MOST_KEYS]]
-    more = f'<p class="caption">{len(differ) - MOST_KEYS} further keys differ.</p>' if len(differ) > MOST_KEYS else ""
-    return ("settings", "What was set differently", page.table(rows, ("key", *names)) + more)
+    others = [deck for deck in (key.removesuffix(".name") for key in differ if key.endswith(".name")) if deck in DECKS]
+    inside = [key for key in differ if key.startswith(tuple(f"{deck}." for deck in others))]
+    shown = [f"{deck}.name" for deck in others] + [key for key in differ if key not in inside]
+    rest = [key for key in inside if key not in shown]
+    folded = ""
+    if rest:
+        said = f"{len(rest)} keys that differ with the deck of {' and '.join(others)}"
+        folded = f"<details><summary>{escape(said)}</summary>{_rows(rest, flat, names)}</details>"
+    return ("settings", "What was set differently", _rows(shown, flat, names) + folded)
+
+
+def _rows(keys: Sequence[str], flat: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
+    """Table of keys with what each scenario says; names of decks go by the key that chooses them."""
+    rows = []
+    for key in keys[:MOST_KEYS]:
+        deck = key.removesuffix(".name")
+        rows.append((deck if deck in DECKS else key, *(_brief(one.get(key)) for one in flat)))
+    more = f'<p class="caption">{len(keys) - MOST_KEYS} further keys differ.</p>' if len(keys) > MOST_KEYS else ""
+    return page.table(rows, ("key", *names)) + more
 
 
 def _brief(text: str | None) -> str:
@@ -263,4 +283,4 @@ def _numbers(facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, st
         if np.isfinite(values).any():
             unit = entry.units if entry.units != "1" else ""
             rows.append((path, *("none" if np.isnan(v) else page.told(v, unit) for v in values), entry.long_name))
-    return ("numbers", "Numbers", page.table(rows, ("variable", *names, "meaning"))) if rows else None
+    return ("values", "Numbers", page.table(rows, ("variable", *names, "meaning"))) if rows else None

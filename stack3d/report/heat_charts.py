@@ -151,6 +151,7 @@ def profile(facts: Facts) -> Figure:
                 peak[i], factor * hottest[i], "", f"{layers[i].name}: largest {peak[i]:.3f} °C, at that height", COLOURS[1]
             )
             for i in inside
+            if low <= hottest[i] <= high
         )  # fmt: skip
         curves: list[Mark] = []
         for _, run in groupby(inside.tolist(), key=lambda i: layers[i].part):  # a part has curves of its own
@@ -290,7 +291,8 @@ def _map_panel(name: str, layer: Layer, field: Floats, scale: ColourScale, digit
     tip = f"{name}, hottest box: {peak} at x {place[0]:.2f}, y {place[1]:.2f} mm"
     marks: tuple[Mark, ...] = (Map(field, x, y, scale, digits), Dot(*place, peak, tip, "#ffffff", ring=True))
     axes = linear("x [mm]", *x, margin=0.0, unit="mm"), linear("y [mm]", *y, margin=0.0, unit="mm")
-    return Panel(f"{name} ({layer.name}), hottest box {peak}", *axes, marks, equal=True)
+    called = name if name == layer.name else f"{name} ({layer.name})"
+    return Panel(f"{called}, hottest box {peak}", *axes, marks, equal=True)
 
 
 def power(facts: Facts) -> Figure:

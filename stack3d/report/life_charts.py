@@ -56,7 +56,8 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     loss = units.parse((facts.scenario.get("lifetime") or {}).get("accuracy_loss", 0.01), "fraction")
     limit = ideal - 100 * loss if threshold is None else 100 * threshold
     marks: list[Mark] = []
-    caption = f"{values.shape[1]} chips. {_median_life(time, worst, limit)}"
+    known = facts.values("mvm/time_to_accuracy_loss") if threshold is None and facts.has("mvm/time_to_accuracy_loss") else None
+    caption = f"{values.shape[1]} chips. {_lives(time, worst, limit, known)}"
     if acts:
         caption += (
             " Until the first periodic act as read; then means over the period that holds each time, and the worst of it."
@@ -105,15 +106,30 @@ def answers(facts: Facts) -> list[tuple[str, str]]:
     return [("to hold it", _hold(facts))] if facts.has("reliability/endurance_left") else []
 
 
-def _median_life(time: Floats, percent: Floats, limit: float) -> str:
-    below = percent < limit
-    first = np.where(below.any(axis=0), below.argmax(axis=0), len(time))
-    failed = int((first < len(time)).sum())
+def _lives(time: Floats, percent: Floats, limit: float, known: Floats | None) -> str:
+    """How many chips fall below a limit, and when half of them have.
+
+    Parameters
+    ----------
+    time : ndarray, shape (times,)
+        [s]
+    percent : ndarray, shape (times, chips)
+        Accuracy. [%]
+    limit : float
+        [%]
+    known : ndarray, shape (chips,), optional
+        When each chip first lay below it, NaN of those that never did; by default by the instants. [s]
+    """
+    below, end = percent < limit, float(time[-1])
+    first = np.where(below.any(axis=0), time[below.argmax(axis=0)], np.nan) if known is None else known
+    first = np.where(first <= end, first, np.inf)
+    failed = int(np.isfinite(first).sum())
     if failed == 0:
-        return f"No chip falls below {limit:.2f} % within {duration(float(time[-1]))}."
-    order = int(np.sort(first)[percent.shape[1] // 2])
-    half = f"; half of them by {duration(float(time[order]))}" if order < len(time) else ""
-    return f"{failed} of them fall below {limit:.2f} % within {duration(float(time[-1]))}{half}."
+        return f"No chip falls below {limit:.2f} % within {duration(end)}."
+    middle = float(np.quantile(first, 0.5, method="inverted_cdf"))
+    when = "when first read" if middle <= time[0] else f"within {duration(middle)}"
+    half = f", half of all chips {when}" if np.isfinite(middle) else ""
+    return f"{failed} of them fall{'s' * (failed == 1)} below {limit:.2f} % at some time within {duration(end)}{half}."
 
 
 def attribution(facts: Facts) -> Figure:
@@ -163,7 +179,7 @@ def _gains(facts: Facts, name: str, base: float, ideal: float, when: str) -> Pan
         )
     for k, (g, e) in enumerate(zip(gain[order], chance[order])):
         if e > 0:
-            bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.15 - k), "#000000"))
+            bars.append(Line("", np.array([g - e, g + e]), np.full(2, len(order) - 1.0 - k), "#000000"))
     y = categories(labels)
     if ideal > base:  # else there is nothing to regain; a row of its own keeps its label clear of the numbers
         bars.append(Rule("x", lost, f"lost: {lost:.2f}", behind=x.share(lost) < 0.5))

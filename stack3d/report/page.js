@@ -140,14 +140,15 @@
     const on = (c, i) => c.values[i] >= c.ends[0] && c.values[i] <= c.ends[1];
     const shown = known.filter((i) => on(x, i) && on(y, i)), best = front(data, x, y, shown.filter((i) => data.kept[i]));
     const order = [...best].sort((a, b) => x.values[a] - x.values[b]);
+    const notes = [];  // written last, over what they cross
     for (const [text, at] of x.lines || []) {
       add("line", { class: "rule", stroke: data.colours[2], x1: px(at), x2: px(at), y1: top, y2: bottom });
       const before = px(at) - 5 > text.length * letter;
-      add("text", { x: before ? px(at) - 5 : left + 5, y: top + 13, class: "note", "text-anchor": before ? "end" : "start" }, text);
+      notes.push([{ x: before ? px(at) - 5 : left + 5, y: top + 13, class: "note", "text-anchor": before ? "end" : "start" }, text]);
     }
     for (const [text, at] of y.lines || []) {
       add("line", { class: "rule", stroke: data.colours[2], x1: left, x2: left + width, y1: py(at), y2: py(at) });
-      add("text", { x: left + 5, y: Math.max(py(at) - 4, top + 13), class: "note" }, text);
+      notes.push([{ x: left + 5, y: Math.max(py(at) - 4, top + 13), class: "note" }, text]);
     }
     const path = order.map((i) => `${px(x.values[i])} ${py(y.values[i])}`).join("L");
     if (order.length > 1) add("path", { class: "line", d: `M${path}`, stroke: data.colours[0] });
@@ -168,6 +169,7 @@
           add("circle", { cx: px(at), cy: py(level), r: 3.5, fill: "#000000", "data-tip": `a conventional machine: ${name}` });
           add("text", { x: inside(px(at), name), y: py(level) - 7, class: "note", "text-anchor": "middle" }, name);
         }
+    for (const one of notes) add("text", ...one);
     svg.addEventListener("pointerleave", hide);
     svg.addEventListener("pointermove", (event) => {
       const marked = event.target.closest("[data-tip]");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stack3d import fields
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.report import svg
 from stack3d.report.chart import Chooser, Figure, Map, Panel
 from stack3d.report.facts import Facts
@@ -29,9 +31,10 @@ def _panels(figure: Figure, identity: str) -> str:
 
 def _thumb(panel: Panel) -> str:
     field = next(m for m in panel.marks if isinstance(m, Map))
-    name = escape(panel.title.partition(" (")[0])
+    name = escape(panel.title.partition(", hottest box")[0].partition(" (")[0])
     picture = f'<img src="{svg.png(field.values, field.scale)}" alt="">'
-    return f'<button type="button" data-name="{name}">{picture}{name}<br>{np.nanmax(field.values):.{field.digits}f}</button>'
+    told = name.replace(".", ".<wbr>").replace("_", "_<wbr>")
+    return f'<button type="button" data-name="{name}">{picture}{told}<br>{np.nanmax(field.values):.{field.digits}f}</button>'
 
 
 def _deck(figure: Figure, identity: str) -> str:
@@ -103,15 +106,39 @@ def section(figure: Figure, identity: str) -> str:
 
 def answer(lines: Sequence[tuple[str, str]]) -> str:
     """The lines that a person reads first."""
-    rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in lines)
+    rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(typeset(text))}</dd>" for label, text in lines)
     return f'<dl class="answer">{rows}</dl>'
 
 
-def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> str:
-    """Rows under a head."""
-    names = (escape(h).replace("_", "_<wbr>") for h in head)  # a long name may go on in the next line
+TYPESET = (
+    (re.compile(r"\bdegC\b"), "°C"),
+    (re.compile(r"(?<=\d )u(?=(?:K|s|S|W|J|A|V|F|m|m2|m\^2|mol|ohm)\b)"), "µ"),
+    (re.compile(r"(?<=\d )([mkMG]?)ohm\b"), r"\1Ω"),
+    (re.compile(r"(?<![A-Za-z_])([kcmuµn]?m)\^?2\b"), r"\1²"),
+    (re.compile(r"(?<![A-Za-z_])([kcmuµn]?m)\^?3\b"), r"\1³"),
+)
+"""Units as decks and terminals write them, and as a page does."""
+
+
+def typeset(text: str) -> str:
+    """A text with its units as they are printed: ``"2 uW/cm^2 at 85 degC"`` is ``"2 µW/cm² at 85 °C"``."""
+    for written, printed in TYPESET:
+        text = written.sub(printed, text)
+    return text
+
+
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...], *, words: int | None = None) -> str:
+    """Rows under a head; the column of number `words` holds whole phrases and is wide enough for them."""
+    names = (escape(typeset(h)).replace("_", "_<wbr>") for h in head)  # a long name may go on in the next line
     top = "".join(f'<th scope="col">{name}</th>' for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+
+    def cell(column: int, text: str) -> str:
+        told = escape(typeset(text))
+        if " " not in text:  # a long key may go on in the next line
+            told = re.sub(r"(?<=\w)([._/])(?=[^\W\d])", r"\1<wbr>", told)
+        return f"<td{' class="words"' * (column == words)}>{told}</td>"
+
+    body = "".join("<tr>" + "".join(cell(i, text) for i, text in enumerate(row)) + "</tr>" for row in rows)
     kind = "wide many" if len(head) > MANY else "wide"
     return f'<div class="{kind}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -122,7 +149,17 @@ def told(value: float, unit: str) -> str:
         return "none"
     if unit == "s" and value >= 60.0:
         return duration(value)
-    return short(value, unit.replace("byte", "B")) if unit in ("W", "J", "s", "m", "byte") else f"{value:.6g} {unit}".strip()
+    if unit in ("W", "J", "s", "m", "m2", "byte"):
+        return short(value, unit.replace("byte", "B"))
+    number = f"{value:.6g}" if abs(value) < 1e6 else f"{value:.4g}".replace("e+0", "e").replace("e+", "e")
+    return f"{number} {_over(unit)}".strip()
+
+
+def _over(unit: str) -> str:
+    """A unit of the dataset with a stroke for what it is divided by: ``K W-1`` is ``K/W``."""
+    above = [part for part in unit.split() if "-" not in part]
+    below = [part.replace("-1", "").replace("-", "") for part in unit.split() if "-" in part]
+    return "/".join([" ".join(above) or "1" * bool(below), *below])
 
 
 def numbers(facts: Facts) -> str:
@@ -132,6 +169,8 @@ def numbers(facts: Facts) -> str:
         if entry.dims in ((), ("time",)) and facts.has(path) and np.ndim(facts.get(path)) == 0:
             value = facts.get(path)
             text = told(float(value), entry.units if entry.units != "1" else "")
+            if entry.units == "K" and path.endswith("temperature"):
+                text += f" ({float(value) - ZERO_CELSIUS:.2f} °C)"
             rows.append((path, text, ": ".join(filter(None, (entry.long_name, value.attrs.get("comment"))))))
     return fold("numbers", "Numbers", table(rows, ("variable", "value", "meaning"))) if rows else ""
 

@@ -164,7 +164,7 @@ def section(tree: xr.DataTree) -> str:
         rows.append((str(i), names[i], *told[i], *missed))
     head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *limits)
     lines = "".join(f"<li>{escape(line)}</li>" for line in _lines(found))
-    return page.fold("designs", "What to build", f"<ul>{lines}</ul>{page.table(rows, head)}<p>{_download(tree)}</p>")
+    return page.fold("designs", "What to build", f"<ul>{lines}</ul>{page.table(rows, head, words=1)}<p>{_download(tree)}</p>")
 
 
 def _lines(found: xr.Dataset) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,12 @@ HEIGHT = 330.0
 """Of all slabs, about."""
 MOST = 14
 """Slabs that are drawn; of more the thickest and the hottest, and tiers from bottom to top."""
-LETTERS = 14
+LETTERS = 20
 """Of a name beside a slab."""
+LETTER = 6.9
+"""Mean width of one, and of one of the temperature behind it."""
+ASIDE = LEFT + WIDE + LEAN + 8.0
+"""Where names begin."""
 ROW = 17.0
 """Height of a line of text, which each slab has."""
 FLAT = 0.4
@@ -176,16 +181,36 @@ def _outline(place: _Drawing, row: int, box: Rectangle) -> str:
     return _polygon([place.at(row, x, y) for x, y in around], 'fill="none" stroke="#9ca3af" stroke-width="0.5"')
 
 
-def _label(place: _Drawing, row: int, slab: DrawnSlab, digits: int) -> str:
-    """Name and temperature of a slab, right of it."""
+def _label(place: _Drawing, row: int, slab: DrawnSlab, digits: int, spot: Spot | None) -> str:
+    """Name and temperature of a slab, right of it, with a line that begins where the slab, or what is written on it, ends.
+
+    Parameters
+    ----------
+    place : _Drawing
+    row : int
+    slab : DrawnSlab
+    digits : int
+        Of its temperature.
+    spot : Spot or None
+        What is written on it.
+    """
     box = slab.layer.extent
-    x, y = place.at(row, box.x1, box.y0)
-    y += 0.5 * float(place.fronts[row])
-    start = LEFT + WIDE + LEAN + 8.0
-    name = slab.layer.name if len(slab.layer.name) <= LETTERS else f"{slab.layer.name[: LETTERS - 1]}…"
-    line = f'<line x1="{x + 2:.1f}" y1="{y:.1f}" x2="{start - 4:.1f}" y2="{y:.1f}" stroke="#9ca3af" stroke-width="0.8"/>'
-    told = f'<tspan class="bold">{escape(name)}</tspan> {slab.mean:.{digits}f}'
-    return f'{line}<text class="tick" x="{start:.1f}" y="{y + 4:.1f}">{told}</text>'
+    (x, top), (back, behind) = place.at(row, box.x1, box.y0), place.at(row, box.x1, box.y1)
+    y = top + 0.5 * float(place.fronts[row])
+    side = min(0.5 * float(place.fronts[row]) / max(top - behind, 1e-9), 1.0)  # at this height the side of the slab ends there
+    begin = x + side * (back - x) + 2.0
+    if spot is not None and abs(spot.y - y) < 0.5 * ROW:
+        begin = max(begin, spot.end + 4.0)
+    line = ""
+    if begin < ASIDE - 8.0:
+        line = f'<line x1="{begin:.1f}" y1="{y:.1f}" x2="{ASIDE - 4:.1f}" y2="{y:.1f}" stroke="#9ca3af" stroke-width="0.8"/>'
+    told = f'<tspan class="bold">{escape(_called(slab))}</tspan> {slab.mean:.{digits}f}'
+    return f'{line}<text class="tick" x="{ASIDE:.1f}" y="{y + 4:.1f}">{told}</text>'
+
+
+def _called(slab: DrawnSlab) -> str:
+    """Name of a slab, cut where it is long."""
+    return slab.layer.name if len(slab.layer.name) <= LETTERS else f"{slab.layer.name[: LETTERS - 1]}…"
 
 
 def _bar(scale: ColourScale) -> str:
@@ -203,7 +228,15 @@ def _bar(scale: ColourScale) -> str:
     return "".join(parts)
 
 
-def _spot(facts: Facts, slabs: Sequence[DrawnSlab], place: _Drawing, scale: ColourScale, digits: int) -> str:
+class Spot(NamedTuple):
+    """What is drawn and written at the hottest place, where its text ends, and at what height it stands."""
+
+    drawing: str
+    end: float
+    y: float
+
+
+def _spot(facts: Facts, slabs: Sequence[DrawnSlab], place: _Drawing, scale: ColourScale, digits: int) -> Spot:
     """A ring at the hottest place, with its temperature.
 
     Parameters
@@ -219,12 +252,14 @@ def _spot(facts: Facts, slabs: Sequence[DrawnSlab], place: _Drawing, scale: Colo
     slab, text = slabs[row], f"hottest {slabs[row].peak:.{digits}f} °C"
     if not facts.has("thermal/hot_spot") or slab.peak - slab.mean < SAME * (scale.high - scale.low):
         x, y = LEFT + 0.5 * WIDE, place.at(row, place.x0, 0.5 * (slab.layer.extent.y0 + slab.layer.extent.y1))[1]
-        return _written(x, y, f"{text}, all over the layer", "middle", _fill(slab.mean, scale))
+        text = f"{text}, all over the layer"
+        return Spot(_written(x, y, text, "middle", _fill(slab.mean, scale)), x + 0.5 * LETTER * len(text), y)
     across, up = place.at(row, *(float(v) for v in facts.last("thermal/hot_spot")[:2]))
     colour = _fill(slab.mean if slab.field is None else slab.peak, scale)
     anchor, away = ("end", -9) if across > LEFT + 0.6 * WIDE else ("start", 9)
     ring = f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="none" stroke="{ink_on(colour)}" stroke-width="1.8"/>'
-    return ring + _written(across + away, up, text, anchor, colour)
+    end = across + away + (LETTER * len(text) if away > 0 else 0.0)
+    return Spot(ring + _written(across + away, up, text, anchor, colour), end, up)
 
 
 def _written(x: float, y: float, text: str, anchor: str, behind: str) -> str:
@@ -258,17 +293,19 @@ def picture(facts: Facts, identity: str = "picture", scale: ColourScale | None =
     scale = scale or colour_scale("temperature [°C]", temperatures(facts))
     digits = int(np.clip(1 - np.floor(np.log10(max(scale.high - scale.low, 1e-6))), 1, 4))
     body = "".join(_slab(place, row, slab, scale, digits) for row, slab in enumerate(slabs))
-    body += "".join(_label(place, row, slab, digits) for row, slab in enumerate(slabs))
-    body += _spot(facts, slabs, place, scale, digits) + _bar(scale)
+    spot = _spot(facts, slabs, place, scale, digits)
+    body += "".join(_label(place, row, slab, digits, spot if slab.is_hottest else None) for row, slab in enumerate(slabs))
+    body += spot.drawing + _bar(scale)
+    width = max(WIDTH, ASIDE + LETTER * max(len(f"{_called(slab)} {slab.mean:.{digits}f}") for slab in slabs))
     hottest = next(slab for slab in slabs if slab.is_hottest)
     said = f"The stack coloured by temperature; hottest {hottest.peak:.{digits}f} °C in {hottest.layer.name}"
     drawing = (
-        f'<svg id="{identity}" class="stack" viewBox="0 0 {WIDTH:.0f} {place.height:.0f}" role="img" tabindex="0"'
+        f'<svg id="{identity}" class="stack" viewBox="0 0 {width:.0f} {place.height:.0f}" role="img" tabindex="0"'
         f' aria-label="{escape(said)}">{body}<line class="cross" y1="0" y2="0" x1="0" x2="0"/></svg>'
     )
     axis = {"low": 0, "high": 1, "log": False, "unit": ""}
     rows = [(s.layer.name, None, None, round(s.mean, 6), f"hottest {s.peak:.6g} °C") for s in slabs]
-    frame = [0, 0, WIDTH, round(place.height)]
+    frame = [0, 0, round(width), round(place.height)]
     told = {"frame": frame, "title": "the stack", "x": axis, "y": axis | {"label": scale.label}, "rows": rows}
     data = json.dumps(told, separators=(",", ":")).replace("</", "<\\/")
     drawing += f'<script type="application/json" data-for="{identity}">{data}</script>'

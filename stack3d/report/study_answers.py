@@ -134,19 +134,24 @@ def _accuracy(*readings: xr.DataArray) -> xr.DataArray:
 
 
 def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
-    """Median over the chips; NaN where a case has no accuracy.
+    """Median over the chips, which half of them or more reach, as in a summary; NaN where a case has no accuracy.
 
     Chips that last longer count as the end of the run, those that are below already when they are first read as nothing.
     """
-    known = accuracy.notnull().any("sample")
+    import xarray as xr
+
+    known, chips = accuracy.notnull().any("sample"), accuracy.notnull().any("time")
     first, end = (getattr(accuracy["time"].where(known), ends)("time") for ends in ("min", "max"))
-    return (loss.where(~(loss <= first), 0.0).fillna(end).median("sample") / YEAR).where(known.any("time"))
+    lives = loss.where(~(loss <= first), 0.0).fillna(end).where(chips)
+    ordered = xr.apply_ufunc(np.sort, lives, input_core_dims=[["sample"]], output_core_dims=[["sample"]])  # NaN come last
+    middle = ((chips.sum("sample") + 1) // 2 - 1).clip(min=0)
+    return ordered.isel(sample=middle).drop_vars("sample", errors="ignore") / YEAR
 
 
 def _outlives(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
     """Whether the median chip is as good as that until the end of the run."""
-    lasts = accuracy.notnull().any("time") & loss.isnull()
-    return lasts.mean("sample") >= 0.5
+    chips = accuracy.notnull().any("time")
+    return (chips & loss.isnull()).sum("sample") > 0.5 * chips.sum("sample")
 
 
 def _tiers(temperature: xr.DataArray) -> xr.DataArray:
@@ -310,6 +315,8 @@ def values_of(tree: xr.DataTree, name: str, *, cut: bool = False) -> xr.DataArra
 def _cut(tree: xr.DataTree, name: str) -> xr.DataArray:
     """Whether each case may have more of an answer."""
     answer = ANSWERS[name]
+    if f"cut_{name}" in tree.dataset:
+        return tree.dataset[f"cut_{name}"].transpose(*swept(tree))
     if answer.cut is None or f"answer_{name}" in tree.dataset:
         return (tree.dataset["status"] != tree.dataset["status"]).astype(int)
     return answer.cut(*(tree[p] for p in answer.needs)).astype(int).transpose(*swept(tree))
@@ -345,6 +352,9 @@ def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
         values = [float(values_of(tree, name)) if has(tree, name) else np.nan for tree in trees]
         if np.isfinite(values).any():
             root[f"answer_{name}"] = ("case", np.array(values))
+            if ANSWERS[name].cut is not None:
+                found = [int(values_of(tree, name, cut=True)) if has(tree, name) else 0 for tree in trees]
+                root[f"cut_{name}"] = ("case", np.array(found))
     history = "\n".join(str(tree.attrs.get("history", "")) for tree in trees)
     root.attrs = {"title": "Cases side by side", "scenario": ", ".join(names), "history": history}
     root.attrs |= {key: trees[0].attrs[key] for key in ("versions",) if key in trees[0].attrs}

@@ -40,6 +40,8 @@ LETTER = 6.8
 """Mean width of a letter at the size of the tick labels."""
 BOLD = 8.2
 """Of one of a title."""
+BAR_ROW = 16.5
+"""Height of a row of bars, at least: a bar has the place for its number then."""
 LINE = 15.0
 """Height of a line of text."""
 
@@ -50,10 +52,11 @@ class Frame:
     def __init__(self, panel: Panel) -> None:
         longest = max((len(text) for _, text in panel.y.ticks), default=0)
         self.left = max(LEFT if panel.y.label else 20.0, (longest + 1) * LETTER + (20 if panel.y.label else 6))
-        self.left = min(self.left, 0.42 * WIDTH)
+        bars = any(isinstance(mark, DrawnBox) and mark.bar for mark in panel.marks)
+        self.left = min(self.left, (0.54 if bars else 0.42) * WIDTH)
         right = RIGHT + (BAR + LETTER * max(len(t) for _, t in panel.scale.ticks) if panel.scale else 0.0)
         self.width = WIDTH - self.left - right
-        self.height = self.width * panel.ratio
+        self.height = max(self.width * panel.ratio, BAR_ROW * len(panel.y.ticks) if bars else 0.0)
         fits = len(panel.title) * BOLD < WIDTH - self.left
         self.titled = self.left if fits else 4.0
         self.title = lines_of(panel.title, int((WIDTH - self.titled) / BOLD)) if panel.title else []

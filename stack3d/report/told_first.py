@@ -86,6 +86,8 @@ def _lasts(facts: Facts) -> str:
     half = float(np.quantile(np.where(np.isnan(times), np.inf, times), 0.5, method="inverted_cdf"))
     if not np.isfinite(half):
         return f"At least half of the chips stay {within} to the end."
+    if facts.has("mvm/accuracy") and half <= float(facts.get("mvm/accuracy")["time"].values[0]):
+        return f"Half of the chips or more are not {within} when they are first read."
     return f"Half of the chips stay {within} for {duration(half)}."
 
 

@@ -31,19 +31,14 @@ fell 5 % short. Maxima go without it: they err as the worst mean at least."""
 LEAST_SHARE, LEAST_OF_ALL = 0.25, 0.04
 """An error is at least this share of the largest of its variable, and of all means: differences may vanish by chance."""
 HOW = {
-    "bricks": f"difference from narrower elements as of order {ACROSS:g}, and what flatter ones change on elements of twice the"
-    f" size, as of order {UPRIGHT:g}, less beside sharp corners; four elements or more stand for three; means and"
-    f" probes times {SAFE:g}",
-    "coarser": "difference from elements of twice the size, and where one element is as tall as its layer, 2.3 times what"
-    " elements of half the height change in addition",
-    "by_bricks": "difference from bricks of half the size, and the error of these",
-    "other_order": "difference from tetrahedra of the other order on the same mesh, of which order 2 leaves a quarter",
-    "finer": "twice the difference from the mesh with every hexahedron cut in eight, as of order 1",
-    "halved_steps": "1.5 times what cutting every step in two changes",
-    "smaller_steps": "4/3 of the largest difference at any output between steps as asked for and smaller ones (an eighth of the"
-    " tolerance, or a quarter of a fixed step)",
-    "too_large": "not estimated: the finer mesh for it does not fit into memory, or of one's own has more than"
-    f" {MOST_UNKNOWNS} unknowns",
+    "bricks": "from how much it changes with narrower and with flatter elements",
+    "coarser": "from how much it changes with elements of twice the size, and with flatter ones where a layer has one alone",
+    "by_bricks": "from how much it changes with bricks of half the size, whose own error is added",
+    "other_order": "from how much it changes with elements of the other order on the same mesh",
+    "finer": "twice what it changes with every element cut in eight",
+    "halved_steps": "1.5 times what it changes with steps of half the length",
+    "smaller_steps": "4/3 of what it changes at most with smaller steps",
+    "too_large": f"not estimated: the finer mesh for it does not fit into memory, or has more than {MOST_UNKNOWNS} unknowns",
 }
 """How an estimate was made, as the dataset says it."""
 MEANS = (
