@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from stack3d.chip import Chip
 from stack3d.decks import dotted
 from stack3d.errors import Problem
+from stack3d.geometry.stack import told
+from stack3d.layout import Rectangle
 from stack3d.schema import celsius
 from stack3d.schema.base import dimensions_below
 
@@ -17,6 +19,8 @@ COLDEST, HOTTEST = 173.15, 573.15
 """Between which surroundings, coolants, first temperatures and limits of chips lie. [K]"""
 MOST_FILM = 1e6
 """Order of the kinetic limit of evaporating water, which no cooling has reached (ASME HT2012, p. 103). [W m⁻² K⁻¹]"""
+TOUCHES = 1e-6
+"""Distance of two edges that are one, as a share of the width of the layer."""
 NOT_OF_CHIPS = ("material", "materials", "coolant", "device", "hybrid", "fill", "uncertain", "sweep", "optimise")
 """Keys below which temperatures are those of a law, or are not of this case."""
 MAY_BE_HOT = ("limits", "largest_temperature")
@@ -32,7 +36,7 @@ def odd_values(chip: Chip) -> list[Problem]:
         for key, dimension, value in _quantities(scenario, ())
         if key not in phases and (said := _odd(key, dimension, value)) is not None
     ]
-    return found + _odd_resistances(chip)
+    return found + _odd_resistances(chip) + _counted_from_layers(chip)
 
 
 def _odd(key: str, dimension: str, value: float) -> Problem | None:
@@ -66,6 +70,38 @@ def _odd_resistances(chip: Chip) -> list[Problem]:
         for name, face in faces.items()
         if face.resistance and (film := 1 / (face.resistance * areas[name])) > MOST_FILM
     ]
+
+
+def _counted_from_layers(chip: Chip) -> list[Problem]:
+    """Sources of smaller layers that end at an edge of theirs if x and y count from its corner, and at none as they stand.
+
+    Places count from the corner of the footprint. A floorplan of a die counts from that of the die; part of one may fit in
+    either way, and then heats another place.
+    """
+    found = []
+    decks = chip.scenario.power.sources if chip.scenario.power else ()
+    for layer in chip.stack.named:
+        boxes = [Rectangle(*deck.x, *deck.y) for deck in decks if deck.layer == layer.name and deck.x and deck.y]
+        whole = layer.extent
+        dx, dy = whole.x0 - chip.stack.footprint.x0, whole.y0 - chip.stack.footprint.y0
+        if not boxes or max(dx, dy) <= 0:
+            continue
+        box = Rectangle(min(b.x0 for b in boxes), max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes))
+        moved = Rectangle(box.x0 + dx, box.x1 + dx, box.y0 + dy, box.y1 + dy)
+        if whole.contains(moved) and _touches(moved, whole) and not _touches(box, whole):
+            text = (
+                f"those of layer {layer.name!r} lie at {told(box)}, counted from the corner of the footprint, and end at no"
+                f" edge of the layer ({told(whole)}); counted from its corner they would: do they then want"
+                f" {1e3 * dx:.6g} mm more in x and {1e3 * dy:.6g} mm in y?"
+            )
+            found.append(Problem("power.sources", text))
+    return found
+
+
+def _touches(box: Rectangle, whole: Rectangle) -> bool:
+    """Whether a box within another has a part of its rim."""
+    pairs = zip((box.x0, box.x1, box.y0, box.y1), (whole.x0, whole.x1, whole.y0, whole.y1))
+    return any(abs(a - b) < TOUCHES * (whole.x1 - whole.x0) for a, b in pairs)
 
 
 def _quantities(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str, str, float]]:

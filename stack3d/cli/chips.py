@@ -31,6 +31,7 @@ def show(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
         typer.echo(f"# set {override}")
     typer.echo(f"\n# content hash {case.digest()[:12]}\n")
     _tell_layers(chip)
+    _tell_sources(chip)
     body = meshed(chip)
     typer.echo(f"\nmesh: {describe(chip, body)}\ntakes: {size_told(chip)}\ntime: {time_told(chip, body)}")
     if isinstance(chip, ComputingChip):
@@ -48,6 +49,34 @@ def _tell_layers(chip: Chip) -> None:
             f"{layer.name:<18}{layer.z0 * 1e6:>12.2f}{layer.thickness * 1e6:>9.2f} um  {layer.material.name:<20}"
             f"{k:<24}{contact:>10}  {layer.role}".rstrip()
         )
+
+
+MOST_SOURCES = 40
+"""Sources that are listed."""
+
+
+def _tell_sources(chip: Chip) -> None:
+    """Where each source lies, counted as decks do, and within its layer where that is smaller than the footprint."""
+    from stack3d.unit_text import short
+
+    if not chip.sources:
+        return
+    whole = chip.stack.footprint
+    smaller = any(chip.stack.layer(source.layer).extent != whole for source in chip.sources)
+    more = "within its layer x, y [mm]" if smaller else ""
+    typer.echo(f"\n{'source':<18}{'layer':<20}{'power':>10}  {'x [mm]':<18}{'y [mm]':<18}{more}".rstrip())
+    for source in chip.sources[:MOST_SOURCES]:
+        box, of = source.extent, chip.stack.layer(source.layer).extent
+        spans = [f"{1e3 * a:g} to {1e3 * b:g}" for a, b in ((box.x0, box.x1), (box.y0, box.y1))]
+        inside = [
+            f"{1e3 * (a - o):.6g} to {1e3 * (b - o):.6g}" for a, b, o in ((box.x0, box.x1, of.x0), (box.y0, box.y1, of.y0))
+        ]
+        within = "" if of == whole else ", ".join(inside)
+        typer.echo(
+            f"{source.name:<18}{source.layer:<20}{short(source.power, 'W'):>10}  {spans[0]:<18}{spans[1]:<18}{within}".rstrip()
+        )
+    if len(chip.sources) > MOST_SOURCES:
+        typer.echo(f"… and {len(chip.sources) - MOST_SOURCES} sources more")
 
 
 def _tell_mapping(computer: Computer) -> None:

@@ -145,7 +145,8 @@ def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
     lives = loss.where(~(loss <= first), 0.0).fillna(end).where(chips)
     ordered = xr.apply_ufunc(np.sort, lives, input_core_dims=[["sample"]], output_core_dims=[["sample"]])  # NaN come last
     middle = ((chips.sum("sample") + 1) // 2 - 1).clip(min=0)
-    return ordered.isel(sample=middle).drop_vars("sample", errors="ignore") / YEAR
+    median: xr.DataArray = ordered.isel(sample=middle) / YEAR
+    return median
 
 
 def _outlives(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:

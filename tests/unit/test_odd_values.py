@@ -74,3 +74,43 @@ def test_a_run_and_a_check_tell_it_with_its_line(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["validate", str(path)])
     assert found.exit_code == 0
     assert found.stderr.count(f"odd.yaml:{line}: cooling.ambient: 35 K is -238.1 degC") == 1  # once, not once a case
+
+
+def on_a_die(*boxes: tuple[tuple[float, float], tuple[float, float]], size: float = 10.0) -> dict[str, Any]:
+    """Sources [mm] on a die in the middle of a board of 18 mm: it lies from 4 to 14 mm where it is 10 mm wide."""
+    layers = [LAYER | {"name": "board"}, LAYER | {"size": [f"{size} mm", f"{size} mm"]}]
+    sources = [
+        {"name": f"b{i}", "layer": "die", "power": "1 W", "x": [f"{v} mm" for v in x], "y": [f"{v} mm" for v in y]}
+        for i, (x, y) in enumerate(boxes)
+    ]
+    return tree(FILM, geometry={"footprint": ["18 mm", "18 mm"], "layers": layers}, power={"sources": sources})
+
+
+@pytest.mark.parametrize(
+    ("boxes", "is_told"),
+    [
+        ([((5, 8), (5, 8)), ((8, 10), (5, 7))], True),  # ends at 10 mm, the edge of a die of 10 mm
+        ([((5, 8), (5, 8))], False),  # at no edge either way
+        ([((4, 10), (5, 8))], False),  # at the edge of the die as it stands
+        ([((12, 14), (5, 8))], False),
+        ([((5, 10), (5, 12))], False),  # outside if counted from the die
+    ],
+)
+def test_a_floorplan_that_fits_and_may_count_from_its_die_is_told(boxes: Any, is_told: bool) -> None:
+    said = told(on_a_die(*boxes))
+    assert len(said) == is_told
+    if is_told:
+        assert said[0].endswith(
+            "power.sources: those of layer 'die' lie at x 5 to 10 mm, y 5 to 8 mm, counted from the corner of the footprint, and end at"
+            " no edge of the layer (x 4 to 14 mm, y 4 to 14 mm); counted from its corner they would: do they then want 4 mm more in x"
+            " and 4 mm in y?"
+        )
+
+
+def test_show_says_where_sources_lie_in_their_layer(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(json.dumps(on_a_die(((5, 8), (6, 7)))))
+    shown = CliRunner().invoke(app, ["show", str(tmp_path / "a.yaml")]).output
+    assert "b0                die                        1 W  5 to 8            6 to 7            1 to 4, 2 to 3\n" in shown
+    (tmp_path / "b.yaml").write_text(json.dumps(tree(FILM)))
+    shown = CliRunner().invoke(app, ["show", str(tmp_path / "b.yaml")]).output
+    assert "p                 die                        1 W  0 to 10           0 to 10\n" in shown and "within" not in shown
