@@ -11,7 +11,7 @@ from stack3d.chip import Chip
 from stack3d.decks import dotted
 from stack3d.errors import Problem
 from stack3d.geometry.stack import told
-from stack3d.layout import Rectangle
+from stack3d.layout import Layer, Rectangle
 from stack3d.schema import celsius
 from stack3d.schema.base import dimensions_below
 
@@ -78,24 +78,28 @@ def _counted_from_layers(chip: Chip) -> list[Problem]:
     Places count from the corner of the footprint. A floorplan of a die counts from that of the die; part of one may fit in
     either way, and then heats another place.
     """
-    found = []
+    return [said for layer in chip.stack.named if (said := _counted_from(layer, chip)) is not None]
+
+
+def _counted_from(layer: Layer, chip: Chip) -> Problem | None:
+    """What is told of the sources of one layer, None where there is nothing to tell."""
+    whole, corner = layer.extent, chip.stack.footprint
+    dx, dy = whole.x0 - corner.x0, whole.y0 - corner.y0
     decks = chip.scenario.power.sources if chip.scenario.power else ()
-    for layer in chip.stack.named:
-        boxes = [Rectangle(*deck.x, *deck.y) for deck in decks if deck.layer == layer.name and deck.x and deck.y]
-        whole = layer.extent
-        dx, dy = whole.x0 - chip.stack.footprint.x0, whole.y0 - chip.stack.footprint.y0
-        if not boxes or max(dx, dy) <= 0:
-            continue
-        box = Rectangle(min(b.x0 for b in boxes), max(b.x1 for b in boxes), min(b.y0 for b in boxes), max(b.y1 for b in boxes))
-        moved = Rectangle(box.x0 + dx, box.x1 + dx, box.y0 + dy, box.y1 + dy)
-        if whole.contains(moved) and _touches(moved, whole) and not _touches(box, whole):
-            text = (
-                f"those of layer {layer.name!r} lie at {told(box)}, counted from the corner of the footprint, and end at no"
-                f" edge of the layer ({told(whole)}); counted from its corner they would: do they then want"
-                f" {1e3 * dx:.6g} mm more in x and {1e3 * dy:.6g} mm in y?"
-            )
-            found.append(Problem("power.sources", text))
-    return found
+    ends = [(*deck.x, *deck.y) for deck in decks if deck.layer == layer.name and deck.x and deck.y]
+    if not ends or max(dx, dy) <= 0:
+        return None
+    x0, x1, y0, y1 = zip(*ends)
+    box = Rectangle(min(x0), max(x1), min(y0), max(y1))
+    moved = Rectangle(box.x0 + dx, box.x1 + dx, box.y0 + dy, box.y1 + dy)
+    if not whole.contains(moved) or not _touches(moved, whole) or _touches(box, whole):
+        return None
+    text = (
+        f"those of layer {layer.name!r} lie at {told(box)}, counted from the corner of the footprint, and end at no edge of the"
+        f" layer ({told(whole)}); counted from its corner they would: do they then want {1e3 * dx:.6g} mm more in x and"
+        f" {1e3 * dy:.6g} mm in y?"
+    )
+    return Problem("power.sources", text)
 
 
 def _touches(box: Rectangle, whole: Rectangle) -> bool:

@@ -191,11 +191,10 @@ def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def _settings(facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, str] | None:
     """Table of the keys of the scenarios that differ."""
     flat = [dict(_flat(one.scenario)) for one in facts]
-    keys = [key for key in dict.fromkeys(key for one in flat for key in one) if key not in ("scenario", "title")]
-    differ = [key for key in keys if len({one.get(key) for one in flat}) > 1 and not key.endswith((".source", ".assumed"))]
+    differ = _differ(flat)
     if not differ:
         return ("settings", "What was set differently", '<p class="caption">The scenarios are the same, but for names.</p>')
-    others = [deck for deck in (key.removesuffix(".name") for key in differ if key.endswith(".name")) if deck in DECKS]
+    others = [deck for deck in DECKS if f"{deck}.name" in differ]
     inside = [key for key in differ if key.startswith(tuple(f"{deck}." for deck in others))]
     shown = [f"{deck}.name" for deck in others] + [key for key in differ if key not in inside]
     rest = [key for key in inside if key not in shown]
@@ -204,6 +203,12 @@ def _settings(facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, s
         said = f"{len(rest)} keys that differ with the deck of {' and '.join(others)}"
         folded = f"<details><summary>{escape(said)}</summary>{_rows(rest, flat, names)}</details>"
     return ("settings", "What was set differently", _rows(shown, flat, names) + folded)
+
+
+def _differ(flat: Sequence[Mapping[str, str]]) -> list[str]:
+    """Keys that scenarios have different values of, or that not all have; without names and provenance."""
+    keys = [key for key in dict.fromkeys(key for one in flat for key in one) if key not in ("scenario", "title")]
+    return [key for key in keys if len({one.get(key) for one in flat}) > 1 and not key.endswith((".source", ".assumed"))]
 
 
 def _rows(keys: Sequence[str], flat: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:

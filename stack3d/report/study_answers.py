@@ -323,6 +323,12 @@ def _cut(tree: xr.DataTree, name: str) -> xr.DataArray:
     return answer.cut(*(tree[p] for p in answer.needs)).astype(int).transpose(*swept(tree))
 
 
+def _may_be_more(tree: xr.DataTree, name: str) -> bool:
+    """Whether a single case that has an answer may have more of it."""
+    cut = ANSWERS[name].cut
+    return cut is not None and bool(cut(*(tree[p] for p in ANSWERS[name].needs)))
+
+
 def _reduced(tree: xr.DataTree, name: str) -> xr.DataArray:
     """An answer that the study holds, over the swept dimensions."""
     stored: xr.DataArray | None = tree.dataset.get(f"answer_{name}")
@@ -353,9 +359,7 @@ def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
         values = [float(values_of(tree, name)) if has(tree, name) else np.nan for tree in trees]
         if np.isfinite(values).any():
             root[f"answer_{name}"] = ("case", np.array(values))
-            if ANSWERS[name].cut is not None:
-                found = [int(values_of(tree, name, cut=True)) if has(tree, name) else 0 for tree in trees]
-                root[f"cut_{name}"] = ("case", np.array(found))
+            root[f"cut_{name}"] = ("case", np.array([has(tree, name) and int(_may_be_more(tree, name)) for tree in trees], int))
     history = "\n".join(str(tree.attrs.get("history", "")) for tree in trees)
     root.attrs = {"title": "Cases side by side", "scenario": ", ".join(names), "history": history}
     root.attrs |= {key: trees[0].attrs[key] for key in ("versions",) if key in trees[0].attrs}

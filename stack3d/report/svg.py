@@ -46,14 +46,19 @@ LINE = 15.0
 """Height of a line of text."""
 
 
+def _left(panel: Panel, most: float) -> float:
+    """Where the frame begins: behind the label of its axis and the numbers or names beside it."""
+    longest = max((len(text) for _, text in panel.y.ticks), default=0)
+    label = bool(panel.y.label)
+    return min(max(LEFT if label else 20.0, (longest + 1) * LETTER + (20 if label else 6)), most)
+
+
 class Frame:
     """Where values lie on the drawing of one panel."""
 
     def __init__(self, panel: Panel) -> None:
-        longest = max((len(text) for _, text in panel.y.ticks), default=0)
-        self.left = max(LEFT if panel.y.label else 20.0, (longest + 1) * LETTER + (20 if panel.y.label else 6))
         bars = any(isinstance(mark, DrawnBox) and mark.bar for mark in panel.marks)
-        self.left = min(self.left, (0.54 if bars else 0.42) * WIDTH)
+        self.left = _left(panel, (0.54 if bars else 0.42) * WIDTH)
         right = RIGHT + (BAR + LETTER * max(len(t) for _, t in panel.scale.ticks) if panel.scale else 0.0)
         self.width = WIDTH - self.left - right
         self.height = max(self.width * panel.ratio, BAR_ROW * len(panel.y.ticks) if bars else 0.0)
