@@ -161,29 +161,30 @@ def _tried(network: Network, fixed: Network | None) -> Network:
 
     Raises DeckError when it does not run or its output has no row for each input.
     """
-    batch = (fixed.input_shape[0] or 1) if fixed is not None else 1
+    batch = 1 if fixed is None else fixed.input_shape[0] or 1
     single = replace(fixed, is_single=True) if fixed is not None and batch == 1 else None
     try:
         x = _example(network, max(2, 2 * batch))
-        same = (
-            None
-            if fixed is None
-            else np.concatenate([(single or fixed).run(x[i : i + batch]) for i in range(0, len(x), batch)])
-        )
+        same = _in_batches(single or fixed, x, batch)
         found = _freely(network, x, same)
     except (ArrayError, MemoryError, ValueError) as error:
         if fixed is None and any(None in i.shape[1:] for i in network.program.inputs):
             return network  # sizes that only the data know
         tried = ", ".join(map(str, _shapes(network, 2 * batch).values()))
         raise DeckError(Problem(KEY, f"the model does not run on inputs of shape {tried}: {error}")) from None
-    if found is None and single is not None and same is not None:
-        network, found = single, same
     if found is None:
-        raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
+        if single is None:
+            raise DeckError(Problem(KEY, f"the model is fixed to batches of {batch}; export it with a dynamic batch axis"))
+        network, found = single, same
     if found.ndim < 2 or len(found) != len(x):
         text = f"the model's output has shape {found.shape} for {len(x)} inputs; wanted the inputs as the first of its axes"
         raise DeckError(Problem(KEY, text))
     return network
+
+
+def _in_batches(network: Network | None, x: Any, batch: int) -> Any:
+    """What a network of a fixed batch gives for several; None where there is none."""
+    return None if network is None else np.concatenate([network.run(x[i : i + batch]) for i in range(0, len(x), batch)])
 
 
 def _freely(network: Network, x: Any, same: Any) -> Any:

@@ -258,20 +258,27 @@ def _holds(condition: str, steps: Sequence[Step], known: Mapping[str, Array], in
     """What a condition is that constants decide, or lengths which the graph fixes; None for any other."""
     if condition in known:
         return bool(np.ravel(known[condition])[0])
-    needed = with_ends([step for step in steps if step.node.kind not in ("Shape", "Size")], condition, known)
     whole = with_ends(steps, condition, known)
-    is_of_data = {i.name for i in inputs} & {n for step in needed for n in step.node.inputs}
-    if is_of_data or not whole or any(None in i.shape[1:] for i in inputs):
+    if not (whole and inputs) or _is_of_numbers(condition, steps, known, inputs) or any(None in i.shape[1:] for i in inputs):
         return None
-    found = set()
-    program, fixed = Program(tuple(inputs), condition, known, whole), [i.shape[0] for i in inputs if i.shape and i.shape[0]]
-    for batch in fixed[:1] or TRIED_BATCHES:
-        feeds = {i.name: np.zeros(afford([batch, *(n or 1 for n in i.shape[1:])], 8)) for i in inputs}
-        try:
-            found.add(bool(np.ravel(program.run(feeds, lambda layer, x: x, {}))[0]))
-        except Stack3dError:
-            return None
+    program, fixed = Program(tuple(inputs), condition, known, whole), inputs[0].shape[:1]
+    try:
+        found = {_ran_on_zeros(program, batch) for batch in (fixed if any(fixed) else TRIED_BATCHES)}
+    except Stack3dError:
+        return None
     return found.pop() if len(found) == 1 else None
+
+
+def _is_of_numbers(name: str, steps: Sequence[Step], known: Mapping[str, Array], inputs: Sequence[Input]) -> bool:
+    """Whether a value depends on the numbers of the inputs, and not on their shapes alone."""
+    needed = with_ends([step for step in steps if step.node.kind not in ("Shape", "Size")], name, known)
+    return not {i.name for i in inputs}.isdisjoint(n for step in needed for n in step.node.inputs)
+
+
+def _ran_on_zeros(program: Program, batch: int | None) -> bool:
+    """The output of a program for so many inputs of zeros."""
+    feeds = {i.name: np.zeros(afford([batch or 1, *(n or 1 for n in i.shape[1:])], 8)) for i in program.inputs}
+    return bool(np.ravel(program.run(feeds, lambda layer, x: x, {}))[0])
 
 
 def _folded(step: Step, known: dict[str, Array], made: int) -> int | None:

@@ -134,7 +134,17 @@ class SkipLayerNormalization(Operator):
     room = 24.0
 
     def compute(self, x: Array, skip: Array, scale: Array, shift: Array | None = None, bias: Array | None = None) -> Any:
-        """Return the normalised sum; mean, inverse deviation and the sum itself where they are asked for."""
+        """Return the normalised sum; mean, inverse deviation and the sum itself where they are asked for.
+
+        Parameters
+        ----------
+        x, skip : ndarray
+            What is added, of one shape.
+        scale, shift : ndarray, shape (features,)
+            Of the normalised sum.
+        bias : ndarray, shape (features,), optional
+            Added to the sum.
+        """
         whole = x + skip if bias is None else x + skip + bias
         mean = whole.mean(axis=-1, keepdims=True)
         inverse = 1.0 / np.sqrt(np.square(whole - mean).mean(axis=-1, keepdims=True) + self.get("epsilon", 1e-12))
