@@ -11,18 +11,24 @@ import typer
 from stack3d.cli.arguments import app
 from stack3d.errors import DeckError, unknown_name
 
+LAWS = "laws"
+"""What `list` names beside kinds of decks."""
+
 
 @app.command(name="list")
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="One kind: materials, geometries, cooling, devices, …; all by default.")
+        str | None, typer.Argument(help="One kind: materials, geometries, cooling, devices, laws, …; all by default.")
     ] = None,
 ) -> None:
-    """List materials, devices, scenarios and so on by name."""
+    """List materials, devices, scenarios and so on by name; laws of devices with the columns of data they are fitted to."""
     from stack3d import decks, yamlfile
 
-    if kind is not None and kind not in decks.KINDS:
-        raise unknown_name("kind of deck", kind, decks.KINDS)
+    if kind is not None and kind not in (*decks.KINDS, LAWS):
+        raise unknown_name("kind of deck", kind, (*decks.KINDS, LAWS))
+    if kind == LAWS:
+        _list_laws()
+        return
     for one in decks.KINDS if kind is None else (kind,):
         if kind is None:
             typer.echo(f"{one}:")
@@ -32,6 +38,24 @@ def list_(
             except DeckError as error:
                 title = f"(cannot be read: {error})"
             typer.echo(f"  {name:<28} {title}".rstrip())
+    if kind is None:
+        typer.echo("laws of devices: see `stack3d list laws`")
+
+
+def _list_laws() -> None:
+    """Laws by mechanism, with what each says and which columns a fit of it takes."""
+    from stack3d.devices import MECHANISMS
+    from stack3d.devices.fitting import columns_of
+
+    for mechanism, registry in MECHANISMS.items():
+        typer.echo(f"{mechanism}: from a CSV with {' or '.join(columns_of(mechanism))}")
+        for name in registry:
+            typer.echo(f"  {name:<28} {summary(registry[name].__doc__)}".rstrip())
+
+
+def summary(text: str | None) -> str:
+    """First sentence of a docstring, on one line."""
+    return " ".join((text or "").split("\n\n")[0].split())
 
 
 @app.command()

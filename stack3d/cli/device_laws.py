@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 @app.command()
 def fit(
     data: Annotated[list[Path], typer.Argument(help="CSV files of measurements, units in the header.", metavar="DATA.csv...")],
-    output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="Device deck to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", callback=free, help="Device deck to write; without it the fit is told and nothing written."
+        ),
+    ] = None,
     laws: Annotated[
         list[str],
         typer.Option(
             "--law",
-            help="Law to fit; without it the laws that suit the columns are listed. Repeat it to compare two laws.",
+            help="Law to fit (`stack3d list laws`); without it those that suit the columns are listed. "
+            "Repeat it to compare two laws of a mechanism, or to fit several mechanisms.",
             metavar="NAME",
         ),
     ] = [],  # noqa: B006
@@ -35,6 +41,9 @@ def fit(
     ] = [],  # noqa: B006
     page: Annotated[Path | None, typer.Option("--report", help="Page with the fit; beside the deck by default.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random draws.")] = 1,
+    progress: Annotated[
+        str, typer.Option("--progress", help="How to show progress: auto, bar, plain (lines on stderr) or none.")
+    ] = "auto",
 ) -> None:
     """Fit device laws to measurements.
 
@@ -42,6 +51,7 @@ def fit(
     """
     from stack3d import results, yamlfile
     from stack3d.devices import build_device, fitting, load_device
+    from stack3d.progress import observer_for
     from stack3d.report.fit_page import fit_page
 
     for law in laws:
@@ -51,21 +61,29 @@ def fit(
     if not laws:
         _offer(fitting.laws_for(tables))
     device = load_device(start) if start else fitting.fitted_device(tables)
-    found = [fitting.fit_law(law, tables, device, hold=hold, seed=seed) for law in laws]
-    found.sort(key=lambda f: (f.mechanism, f.criterion))
-    best = [f for i, f in enumerate(found) if i == 0 or f.mechanism != found[i - 1].mechanism]
+    observer = observer_for(progress)
+    try:
+        found = fitting.fit_laws(laws, tables, device, hold=hold, seed=seed, observer=observer)
+    finally:
+        observer.finish()
+    best = fitting.chosen(found)
     text = fitting.deck_text(best, device, fitting.deck_content(start) if start else None)
-    build_device(fitting.parsed(yamlfile.parse_text(text, str(output))))
-    results.write_text(output, text)
-    results.write_text(page or output.with_suffix(".html"), fit_page(found))
-    _tell(found)
+    build_device(fitting.parsed(yamlfile.parse_text(text, str(output or "fitted.yaml"))))
+    _tell(found, best)
     if start is None:
         _tell_alone(one.mechanism for one in found)
-    typer.echo(f"{output}, {page or output.with_suffix('.html')}")
+    if output is not None:
+        results.write_text(output, text)
+    place = page or (output.with_suffix(".html") if output else None)
+    if place is not None:
+        results.write_text(place, fit_page(found))
+    if output is None:
+        typer.echo(f"No deck is written: -o DECK.yaml writes one of {len(text) / 1000:.0f} kB, and a page beside it.")
+    typer.echo(", ".join(str(path) for path in (output, place) if path is not None), nl=place is not None)
 
 
-def _tell(found: Sequence[Fit]) -> None:
-    """Say what was found of every law."""
+def _tell(found: Sequence[Fit], best: Sequence[Fit]) -> None:
+    """Say what was found of every law, and which the deck has."""
     for one in found:
         typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion {one.criterion:.1f}")
         for f, value in zip((*one.parameters.free, *one.noise), one.best):
@@ -73,6 +91,11 @@ def _tell(found: Sequence[Fit]) -> None:
             typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
         for remark in one.remarks:
             typer.echo(f"  {remark}")
+    for one in best:
+        others = [f for f in found if f.mechanism == one.mechanism and f is not one]
+        if others:
+            listed = ", ".join(f"{f.law} (by {f.criterion - one.criterion:.1f})" for f in others)
+            typer.echo(f"For {one.mechanism} the deck has {one.law}: its information criterion is less than that of {listed}.")
 
 
 def _tell_alone(mechanisms: Iterable[str]) -> None:
@@ -85,7 +108,10 @@ def _tell_alone(mechanisms: Iterable[str]) -> None:
 def _offer(suited: Mapping[str, Sequence[str]]) -> NoReturn:
     """Say which laws there are for the columns of the data."""
     listed = "; ".join(f"{mechanism}: {', '.join(names)}" for mechanism, names in suited.items())
-    raise DeckError(f"--law NAME says what to fit; laws that suit these columns are, by mechanism: {listed or 'none'}")
+    raise DeckError(
+        f"--law NAME says what to fit; laws that suit these columns are, by mechanism: {listed or 'none'} "
+        "(`stack3d list laws` tells what each takes)"
+    )
 
 
 @app.command(name="validate-models")

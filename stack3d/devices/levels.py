@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -40,6 +41,8 @@ class Statistics(DeckModel):
 class LevelFunction(DeckModel):
     """min(max(offset + slope ln u, low), high), and from a level on a polynomial in u."""
 
+    conventions: ClassVar[Mapping[str, Any]] = {"low": 0.0, "high": 1.0}
+    """Ends that a fit holds: what the function describes (exponents, shares) lies between them."""
     offset: Factor
     slope: Factor
     low: Factor

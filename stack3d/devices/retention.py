@@ -171,6 +171,7 @@ class PowerLaw(RetentionLaw):
 
     reference = "S. R. Nandakumar et al. 2019, doi:10.1109/ICECS46596.2019.8964852"
 
+    also_fitted: ClassVar[tuple[str, ...]] = ("reference_time",)
     exponent_mean: LevelFunction
     """Mean of ν over u = G/g_max of the target."""
     exponent_sd: LevelFunction
@@ -204,6 +205,8 @@ class VoltageCoupling(DeckModel):
 
 class _Activated(RetentionLaw):
     also_fitted: ClassVar[tuple[str, ...]] = ("barrier_sd", "inverse_isokinetic_temperature")
+    # the spread of ln τ is barrier_sd |1/T - 1/T_iso|: at two temperatures two pairs of them give the same spreads
+    temperatures_needed: ClassVar[Mapping[str, int]] = {"inverse_isokinetic_temperature": 3}
     activation_energy: ActivationEnergy
     """Mean barrier."""
     barrier_sd: ActivationEnergy = 0.0

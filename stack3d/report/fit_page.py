@@ -8,7 +8,7 @@ import numpy as np
 
 from stack3d import __version__
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.devices.fitting import Fit, FittedSeries
+from stack3d.devices.fitting import Fit, FittedSeries, chosen
 from stack3d.layout import Floats
 from stack3d.report import page
 from stack3d.report.chart import Axis, Figure, Line, Panel, Ribbon, Rule, decades, linear
@@ -22,13 +22,22 @@ MOST_SHOWN = 6
 def fit_page(fits: Sequence[Fit]) -> str:
     """HTML of the laws fitted, each mechanism's best first."""
     body = "".join(_section(fit, i) for i, fit in enumerate(fits))
-    rows = [(f.mechanism, f.law, str(f.observations), str(len(f.best)), f"{f.criterion:.1f}") for f in fits]
-    head = ("mechanism", "law", "rows", "parameters", "information criterion (less is better)")
+    best = chosen(fits)
+    rows = [(f.mechanism, f.law, str(f.observations), str(len(f.best)), f"{f.criterion:.1f}", *_verdict(f, best)) for f in fits]
+    head = (
+        "mechanism", "law", "rows", "parameters", "information criterion (less is better)", "follows the data", "in the deck",
+    )  # fmt: skip
     body += page.fold("laws", "Laws compared", page.table(rows, head))
     sources = "; ".join(dict.fromkeys(f"{f.source.path.name}, SHA-256 {f.source.digest}…" for f in fits))
     lead = f"<h1>Fit of {len(fits)} law{'s' if len(fits) > 1 else ''}</h1>"
     links = [(f"fit{i}", f"{f.mechanism}: {f.law}") for i, f in enumerate(fits)] + [("laws", "Laws compared")]
     return page.document("Fit", lead, body, f"<p>Made by stack3d {__version__} from {sources}.</p>", links)
+
+
+def _verdict(fit: Fit, best: Sequence[Fit]) -> tuple[str, str]:
+    """Whether a law follows its data, and whether the deck has it."""
+    follows = "cannot be told" if fit.quality is None else "yes" if fit.quality.follows else "no"
+    return follows, "yes" if fit in best else "no"
 
 
 def _section(fit: Fit, index: int) -> str:
@@ -39,11 +48,12 @@ def _section(fit: Fit, index: int) -> str:
         rows.append((f.key, f.unit, f"{value:.5g}", f"{low:.5g} … {high:.5g}", f"{100 * (1 - told**2):.0f} %"))
     head = ("parameter", "unit", "most likely", "95 % interval", "of its variance assumed before, removed by the data")
     remarks = page.answer([("", remark) for remark in fit.remarks])
-    held = ", ".join(f"{k} = {v}" for k, v in fit.parameters.held.items() if k != "table")
+    why = fit.parameters.reasons
+    held = ", ".join(f"{k} = {v}" for k, v in fit.parameters.held.items() if not k.startswith("table") and k not in why)
     figure = page.section(
         Figure("residuals", "Residuals", "Median and 5 to 95 % of the readings.", (_residuals(fit),)), f"residuals{index}"
     )
-    text = f"<p>Held: {held}</p>" if held else ""
+    text = f"<p>Also held: {held}</p>" if held else ""
     lines = ""
     if shown := _chosen(fit.series):
         caption = "Conductance over that of the write: median and 5 to 95 % of the readings, and the law, at each temperature."

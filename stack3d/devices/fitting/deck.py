@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -14,28 +16,15 @@ from stack3d import decks, yamlfile
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.bound import CLOCKS
 from stack3d.devices.fitting.estimate import Fit
-from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.guessed import GuessedDevice
+from stack3d.devices.fitting.parameters import FROM_START
 from stack3d.errors import DeckError
 from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
 
+UNTOLD = {"assumed": "as given to the fit"}
 MOST_TEMPERATURES = 20
 """Of the data that are told one by one, in whole kelvin where there are more."""
-
-
-def fitted_device(tables: Sequence[Table]) -> DeviceDeck:
-    """Device with the range of the data, for a fit without a deck to begin with."""
-    names = ("level", "target", "conductance", "high")
-    levels = [t.columns[n] for t in tables for n in names if n in t.columns] or [np.array([1e-6])]
-    highest = max(float(np.max(v)) for v in levels) * 1.0000001
-    ends = [t.columns["low"] for t in tables if "low" in t.columns and {"cycles", "damage"} & set(t.columns)]
-    content = {
-        "g_max": f"{highest:.6g} S",
-        "g_min": f"{min((float(np.min(v)) for v in ends), default=0.0):.6g} S",
-        "read": {"voltage": "0.2 V", "pulse": "100 ns"},
-        "write": {"voltage": "1 V", "pulse": "1 us", "energy": "0 J", "pulses": 1},
-    }
-    return DeviceDeck.model_validate(content)
 
 
 def deck_content(name: str) -> Any:
@@ -63,23 +52,25 @@ def parsed(content: Any) -> DeviceDeck:
 
 
 def source_of(fit: Fit) -> str:
-    """Where the numbers of a fit come from, in a sentence."""
+    """Where the numbers of a fit come from, and what the data tell of them, in a sentence."""
     return f"fitted to {fit.observations} rows of {fit.source.path.name} (SHA-256 {fit.source.digest}…); " + "; ".join(
-        fit.remarks
+        remark for remark in fit.remarks if not any(remark.startswith(f"{key} is held") for key in fit.parameters.reasons)
     )
 
 
 def measured_range(fit: Fit) -> dict[str, Any]:
-    """Conductances, and temperatures or times at temperatures, of the data of a fit, as `valid` of a mechanism holds them."""
+    """Conductances, times and temperatures of the data of a fit, both ends, as `valid` of a mechanism holds them."""
     columns, found = fit.source.columns, dict[str, Any]()
     levels = next((columns[n] for n in ("level", "target", "conductance") if n in columns), None)
     if levels is not None and levels.size:
         found["conductance_fitted"] = f"[{levels.min():.6g}, {levels.max():.6g}] S"
-    temperatures = columns.get("temperature")
-    if fit.mechanism in CLOCKS and "time" in columns:
+    temperatures, times = columns.get("temperature"), columns.get("time")
+    if fit.mechanism in CLOCKS and times is not None:
         at = np.full(fit.source.rows, fit.temperatures[0]) if temperatures is None else temperatures
-        found["exposures_fitted"] = [f"{t:.6g} s at {k - ZERO_CELSIUS:.6g} degC" for t, k in _longest(columns["time"], at)]
-    elif temperatures is not None:
+        found["exposures_fitted"] = [f"{t:.6g} s at {k - ZERO_CELSIUS:.6g} degC" for t, k in _longest(times, at)]
+    if times is not None:
+        found["time_fitted"] = f"[{times.min():.6g}, {times.max():.6g}] s"
+    if temperatures is not None:
         found["temperature_fitted"] = f"[{temperatures.min():.6g}, {temperatures.max():.6g}] K"
     return found | {"source": "range of what was measured"} if found else {}
 
@@ -105,21 +96,34 @@ def mechanism_content(fit: Fit) -> dict[str, Any]:
         "draws": [[float(f"{v:.6g}") for v in row[:count]] for row in fit.draws],
         "noise": {f.key: float(f"{v:.4g}") for f, v in zip(fit.noise, fit.best[count:])},
     }
-    content = fit.parameters.content(fit.best[:count].tolist())
+    content = _told(fit, fit.best[:count].tolist())
     measured = measured_range(fit)
     valid = {"valid": measured} if measured else {}
     return {"law": fit.law, **content, "source": source_of(fit), **valid, "posterior": posterior}
 
 
+def _told(fit: Fit, values: Sequence[float]) -> dict[str, Any]:
+    """Parameters at `values` [SI], each held one with why it is held, where the law lets a number say so."""
+    found = fit.parameters
+    for key, (value, why) in found.reasons.items():
+        if key not in found.held or why == FROM_START:
+            continue
+        marked = replace(found, held=dict(found.held) | {key: {"value": value, "assumed": why}})
+        with suppress(ValidationError):
+            found.law.model_validate(marked.content(values))
+            found = marked
+    return found.content(values)
+
+
 def deck_text(fits: Sequence[Fit], device: DeviceDeck, start: Any = None) -> str:
     """YAML of a deck with the fitted mechanisms; everything else as in `start`, the plain content of a deck."""
+    device = next((fit.device for fit in fits if fit.device.g_max != device.g_max), device)
     if start is None:
         content: dict[str, Any] = {
             "title": "Fitted cells",
-            "g_max": {"value": f"{device.g_max:.6g} S", "source": "largest conductance of the data"},
-            "g_min": {"value": f"{device.g_min:.6g} S", "assumed": "lowest of the data, or none stated"},
-            "read": {"voltage": "0.2 V", "pulse": "100 ns", "assumed": "small-signal read; not among the data"},
-            "write": {"voltage": "1 V", "pulse": "1 us", "energy": "1 pJ", "pulses": 1, "assumed": "not among the data"},
+            "g_max": {"value": f"{device.g_max:.6g} S", **getattr(device, "g_max_told", UNTOLD)},
+            "g_min": {"value": f"{device.g_min:.6g} S", **getattr(device, "g_min_told", UNTOLD)},
+            **GuessedDevice.told,
             "mechanisms": {},
         }
     else:

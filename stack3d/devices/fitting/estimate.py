@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.devices.fitting.kinds import likelihood
-from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood, Series
+from stack3d.devices.fitting.likelihood import FittedSeries
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
 from stack3d.devices.fitting.populations import Populations
+from stack3d.devices.fitting.posterior import FEWEST, draws
+from stack3d.devices.fitting.quality import Quality
+from stack3d.devices.fitting.search import Cost, Counted, FitError, optima
+from stack3d.devices.fitting.series import Series
 from stack3d.devices.fitting.wear import Lives
-from stack3d.devices.laws import MECHANISMS, Law
-from stack3d.errors import AnswerError, DeckError, Stack3dError, UnknownNameError, unknown_name
+from stack3d.devices.laws import MECHANISMS
+from stack3d.errors import DeckError, UnknownNameError, unknown_name
 from stack3d.layout import Floats
+from stack3d.progress import Observer, Silent
 from stack3d.schema.device import DeviceDeck
 
-DRAWS = 200
-PROPOSALS = 600
-SCAN = 128
-"""Starts looked at before the search, spread evenly over what is assumed."""
-STARTS = 2
-"""Starts that are followed."""
-WEIGHTS = (0.003, 0.03, 0.3, 1.0)
-"""Of the data, one search after the other: a narrow valley is wide where the data weigh little."""
-ROUNDS = 2
-"""Searches of one weight at most, in coordinates made round by the curvature."""
+FINDS_RANGE = ("crystallisation",)
+"""Mechanisms whose fit may find the range of the device."""
 ROWS = 4
 """Most levels, and most times, of a table that a fit makes."""
-NOTHING = 1e12
-"""Cost where the data have no likelihood."""
-Cost = Callable[..., float]
-
-
-class FitError(Stack3dError):
-    """A fit that cannot be made from these data."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +53,16 @@ class Fit:
     points: tuple[Floats, Floats, str, str]
     temperatures: tuple[float, ...]
     """Of the data. [K]"""
+    device: DeviceDeck
+    """With the range that the fit found, where it found one."""
     series: tuple[FittedSeries, ...] = ()
     """Of readings over time, by temperature."""
+    others: tuple[tuple[float, Floats], ...] = ()
+    """Other values that explain the data about as well, each with what its cost lies higher. [SI]"""
+    effective: float = math.inf
+    """Independent draws that the draws are worth; below `posterior.FEWEST` they are those of the curvature."""
+    quality: Quality | None = None
+    """Whether the law follows the data; None where they cannot tell."""
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +81,39 @@ class Fit:
 
     @property
     def remarks(self) -> list[str]:
-        """What the data can and cannot tell, in words."""
+        """What the data can and cannot tell, and whether the law follows them, in words."""
+        judged = self.quality.words if self.quality else "nothing tells whether the law follows the data: look at the residuals"
+        return [judged, *self._of_search, *self._of_values]
+
+    @property
+    def _of_search(self) -> list[str]:
+        """Doubts about the search."""
+        found = []
+        for above, values in self.others:
+            apart = [
+                f"{f.key} {a:.4g} or {b:.4g} {f.unit}".strip()
+                for f, a, b, share in zip((*self.parameters.free, *self.noise), self.best, values, self._shares(values))
+                if share > 0.2
+            ]
+            least = "as well as" if above < 0.5 else f"{math.exp(above):.2g} times less well than"
+            found.append(
+                f"other values explain the data {least} those written: {', '.join(apart)}; written are those that are likelier "
+                "with what was assumed before the data, the draws hold both"
+            )
+        if self.effective < FEWEST:
+            found.append(
+                f"the draws are rough: of all proposals {self.effective:.0f} count, so they are normal, with the curvature at "
+                "the most likely values; intervals may be off: hold a parameter that the data do not tell, or give a start"
+            )
+        return found
+
+    def _shares(self, values: Floats) -> list[float]:
+        """How far values lie from the most likely ones, over the larger of both."""
+        return [abs(a - b) / max(abs(a), abs(b), 1e-300) for a, b in zip(self.best.tolist(), values.tolist())]
+
+    @property
+    def _of_values(self) -> list[str]:
+        """What the data tell of each value."""
         found = []
         for f, told in zip((*self.parameters.free, *self.noise), self.told):
             low, high = self.interval(f.key)
@@ -99,7 +126,11 @@ class Fit:
                 found.append(
                     f"{len(self.temperatures)} temperatures within {span:.0f} K fix {f.key} to ± {(high - low) / 2:.2g} eV"
                 )
-        return found
+        return found + [f"{key} is held at {_flat(value)}: {why}" for key, (value, why) in self.parameters.reasons.items()]
+
+
+def _flat(value: Any) -> Any:
+    return value["value"] if isinstance(value, Mapping) and "value" in value else value
 
 
 def mechanisms_with(law: str) -> list[str]:
@@ -131,15 +162,20 @@ def mechanism_of(law: str, tables: Sequence[Table]) -> str:
     ------
     UnknownNameError
         With the nearest names.
+    DeckError
+        Where several mechanisms have a law of that name and are told by these columns.
     """
-    found = mechanisms_with(law)
+    found, suited = mechanisms_with(law), []
     for one in found:
         try:
             likelihood(one, MECHANISMS[one][law.rpartition(".")[2]], tables, _blank())
-            return one
+            suited.append(one)
         except DeckError:
             continue
-    return found[0]
+    if len(suited) > 1:
+        asked = " or ".join(f"--law {one}.{law}" for one in suited)
+        raise DeckError(f"{law} is a law of {' and of '.join(suited)}, and these columns tell of each: write {asked}")
+    return (suited or found)[0]
 
 
 def _blank() -> DeviceDeck:
@@ -153,6 +189,7 @@ def fit_law(
     *,
     hold: Mapping[str, Any] | None = None,
     seed: int = 1,
+    observer: Observer | None = None,
 ) -> Fit:
     """Fit one law to the measurements that its mechanism needs.
 
@@ -166,12 +203,15 @@ def fit_law(
     hold : mapping, optional
         Dotted parameter → value as a deck writes it; not fitted.
     seed : int
+        Of the random draws.
+    observer : Observer, optional
+        Told how far it is.
 
     Returns
     -------
     Fit
         The most likely values under weak assumptions (normal in the logarithm, of a decade or so, or about the start),
-        their covariance from the curvature there, and draws by importance from a Student distribution of that covariance.
+        draws by importance from Student distributions about all optima that were found, and their covariance.
 
     Raises
     ------
@@ -193,45 +233,62 @@ def fit_law(
         raise FitError(
             f"{table.path}: one temperature cannot tell {', '.join(energies)}; hold it by --hold {energies[0]}=VALUE"
         )
-    cost = _Cost(data, found)
+    cost = Cost(data, found)
     if data.observations <= len(cost.free):
         raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
-    x, axes = _lowest(cost, np.array([f.key.endswith("_sd") for f in cost.free]))
-    draws = _draws(cost, x, axes, seed)
-    best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in draws])
+    cost.counted = counted = Counted(f"{mechanism}.{name}", len(cost.free), observer or Silent())
+    lowest = optima(cost, counted)
+    x, drawn = lowest[0].x, draws(cost, lowest, seed)
+    best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])
+    parts, told = cost.parts(best.tolist()), np.minimum(drawn.x.std(0), 1.0)
     return Fit(
         mechanism, name, found, cost.noise, best, np.atleast_2d(np.cov(values.T)), values,
-        -cost(x) + 0.5 * float(x @ x), data.observations, table,
-        tuple(np.minimum(draws.std(0), 1.0).tolist()), data.points(*cost.parts(best.tolist())), temperatures,
-        data.series(*cost.parts(best.tolist())),
+        -lowest[0].cost + 0.5 * float(x @ x), data.observations, table,
+        tuple(told.tolist()), data.points(*parts), temperatures, data.device_of(parts[1]),
+        data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
+        drawn.effective, data.judged(*parts, float(np.sum(1 - told**2))),
     )  # fmt: skip
 
 
-class _Cost:
-    """Negative logarithm of the posterior of a law's free parameters and, after them, of the noise."""
+def fit_laws(
+    laws: Sequence[str],
+    tables: Sequence[Table],
+    device: DeviceDeck,
+    *,
+    hold: Mapping[str, Any] | None = None,
+    seed: int = 1,
+    observer: Observer | None = None,
+) -> list[Fit]:
+    """Fit laws one after the other, as `fit_law` does; by mechanism, the one with the least information criterion first.
 
-    def __init__(self, data: Likelihood, found: Parameters) -> None:
-        self.data, self.found = data, found
-        self.noise = tuple(Free(n, "factor", start, 0.7 if n == "sampling" else 1.5) for n, start in data.nuisance.items())
-        self.free = (*found.free, *self.noise)
+    Parameters
+    ----------
+    laws : sequence of str
+    tables : sequence of Table
+    device : DeviceDeck
+        A range that one fit finds holds for those after it; laws that find one come first.
+    hold : mapping, optional
+    seed : int
+    observer : Observer, optional
 
-    def values(self, x: Floats) -> list[float]:
-        """Values [SI] at a point of the search."""
-        return [f.value(float(c)) for f, c in zip(self.free, x)]
+    Raises
+    ------
+    FitError, DeckError, UnknownNameError
+        As `fit_law`.
+    """
+    mechanisms = {law: mechanism_of(law, tables) for law in laws}
+    found: list[Fit] = []
+    for law in sorted(mechanisms, key=lambda name: mechanisms[name] not in FINDS_RANGE):
+        found.append(fit_law(law, tables, device, hold=hold, seed=seed, observer=observer))
+        device = found[-1].device if mechanisms[law] in FINDS_RANGE else device
+    return sorted(found, key=lambda f: (f.mechanism, f.criterion))
 
-    def parts(self, values: list[float]) -> tuple[Law, list[float]]:
-        """Law and noise of values [SI]; raises ValueError outside what the law allows."""
-        n = len(self.found.free)
-        return self.found.build(values[:n]), values[n:]
 
-    def __call__(self, x: Floats, weight: float = 1.0) -> float:
-        """The cost at a point, the data counted `weight` times; a large number where there is none."""
-        try:
-            with np.errstate(all="ignore"):
-                log = self.data.log(*self.parts(self.values(x)))
-        except (ValueError, AnswerError):
-            log = -math.inf
-        return 0.5 * float(x @ x) - weight * log if math.isfinite(log) else NOTHING
+def chosen(fits: Sequence[Fit]) -> list[Fit]:
+    """The fit with the least information criterion of every mechanism."""
+    return [
+        min((f for f in fits if f.mechanism == m), key=lambda f: f.criterion) for m in dict.fromkeys(f.mechanism for f in fits)
+    ]
 
 
 def _scales(table: Table, device: DeviceDeck) -> Scales:
@@ -244,6 +301,7 @@ def _scales(table: Table, device: DeviceDeck) -> Scales:
         float(np.median(c.get("cycles", c.get("reads", np.array([1e6]))))),
         _rows(c, "level" if "level" in c else "target"),
         _rows(c, "time"),
+        np.unique(c.get("temperature", np.zeros(1))).size,
     )
 
 
@@ -253,112 +311,6 @@ def _rows(columns: Mapping[str, Floats], name: str) -> tuple[float, ...]:
     if not values.size:
         return ()
     return tuple(values[np.unique(np.linspace(0, values.size - 1, ROWS).round().astype(int))].tolist())
-
-
-def _lowest(cost: Cost, spreads: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Lowest point and axes of the cost there: the best of evenly spread starts, each followed while the data gain weight.
-
-    `spreads` tells which values are standard deviations: one that a search has lost on its way is looked for again.
-    """
-    from scipy.special import ndtri
-    from scipy.stats import qmc
-
-    starts = [np.zeros(spreads.size), *ndtri(np.clip(qmc.Sobol(spreads.size, seed=1).random(SCAN), 0.02, 0.98))]
-    ranked = sorted(((cost(x, WEIGHTS[0]), i) for i, x in enumerate(starts)))
-    if ranked[0][0] >= NOTHING:
-        raise FitError("no start gives the data any likelihood: give one by --start DECK")
-    found = [_followed(cost, starts[i]) for value, i in ranked[:STARTS] if value < NOTHING]
-    x, axes = min(found, key=lambda f: cost(f[0]))
-    if cost(x) >= NOTHING:
-        raise FitError("the search ended where the data have no likelihood: give a start by --start DECK")
-    if not spreads.any():
-        return x, axes
-    return min((x, axes), _followed(cost, np.where(spreads, 0.0, x), WEIGHTS[2:]), key=lambda f: cost(f[0]))
-
-
-def _followed(cost: Cost, x: Floats, weights: Sequence[float] = ()) -> tuple[Floats, Floats]:
-    """Lowest point near a start, and axes of the cost there."""
-    from scipy.optimize import minimize
-
-    axes = np.eye(x.size)
-    for weight in weights or WEIGHTS:
-        for _ in range(ROUNDS):
-            axes = _round_axes(lambda y, w=weight: cost(y, w), x, axes, times=1)
-
-            def lowered(u: Floats, x: Floats = x, axes: Floats = axes, weight: float = weight) -> float:
-                return cost(x + axes @ u, weight)
-
-            def slope(u: Floats, f: Any = lowered) -> Floats:
-                h = 0.02
-                return np.array([(f(u + h * e) - f(u - h * e)) / (2 * h) for e in np.eye(u.size)])
-
-            better = minimize(lowered, np.zeros(x.size), jac=slope, method="BFGS", options={"maxiter": 30, "gtol": 0.02})
-            gained, x = lowered(np.zeros(x.size)) - float(better.fun), x + axes @ better.x
-            if gained < 0.02:
-                break
-    return x, _round_axes(cost, x, axes)
-
-
-def _round_axes(cost: Any, x: Floats, axes: Floats, *, times: int = 3) -> Floats:
-    """Axes, as columns, along which the cost rises by a half per unit: a root of the inverse of its second derivatives.
-
-    Central differences, a few times: each along the axes of the one before.
-    """
-    for _ in range(times):
-        second = _differences(cost, x, axes)
-        values, vectors = np.linalg.eigh(second)
-        # what was assumed alone gives a curvature of 1: the sum cannot curve less by much
-        lengths = np.linalg.norm(axes @ vectors, axis=0)
-        axes = axes @ vectors / np.sqrt(np.maximum(values, 0.5 * lengths**2))
-    return np.asarray(axes)
-
-
-def _differences(cost: Any, x: Floats, axes: Floats) -> Floats:
-    """Second derivatives along columns of `axes`, with steps as long as the cost needs to rise by about a half."""
-    n = x.size
-    here = cost(x)
-    ahead, behind = np.empty(n), np.empty(n)
-    length = np.ones(n)
-    for i in range(n):
-        for _ in range(20):
-            unit = axes[:, i] * length[i]
-            ahead[i], behind[i] = cost(x + unit), cost(x - unit)
-            rise = 0.5 * (ahead[i] + behind[i]) - here
-            if rise > 2:
-                length[i] *= 0.5 if rise < 50 else 0.1
-            elif rise < 0.1 and length[i] * np.linalg.norm(axes[:, i]) < 1:
-                length[i] *= 1.7
-            else:
-                break
-    second = np.empty((n, n))
-    for i in range(n):
-        second[i, i] = (ahead[i] - 2 * here + behind[i]) / length[i] ** 2
-        for j in range(i):
-            a, b = axes[:, i] * length[i], axes[:, j] * length[j]
-            mixed = cost(x + a + b) - ahead[i] - ahead[j] + 2 * here - behind[i] - behind[j] + cost(x - a - b)
-            second[i, j] = second[j, i] = mixed / (2 * length[i] * length[j])
-    return second
-
-
-def _draws(cost: Any, x: Floats, axes: Floats, seed: int) -> Floats:
-    """Draws of the posterior: proposals of a Student distribution, chosen by their weight."""
-    rng = np.random.default_rng(seed)
-    freedom = 6.0
-    normal = rng.standard_normal((PROPOSALS, x.size))
-    stretch = np.sqrt(freedom / rng.chisquare(freedom, PROPOSALS))
-    away = normal * stretch[:, None]
-    proposed = x + away @ axes.T
-    log_proposal = -0.5 * (freedom + x.size) * np.log1p((away**2).sum(1) / freedom)
-    weight = -np.array([cost(p) for p in proposed]) - log_proposal
-    weight = np.exp(weight - np.max(weight))
-    weight = weight / weight.sum()
-    if (
-        1 / np.sum(weight**2) < DRAWS / 4
-    ):  # too few proposals count: the draws of the curvature alone, where the law allows them
-        near = x + normal @ axes.T
-        allowed = near[[cost(p) < NOTHING for p in near]]
-        return np.asarray(allowed[np.arange(DRAWS) % len(allowed)] if len(allowed) else np.tile(x, (DRAWS, 1)))
-    return np.asarray(proposed[rng.choice(PROPOSALS, DRAWS, p=weight)])
 
 
 __all__ = ["Fit", "FitError", "UnknownNameError", "fit_law", "mechanism_of"]

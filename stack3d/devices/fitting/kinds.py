@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from stack3d.devices.fitting.likelihood import Likelihood, Series, Spread
+from stack3d.devices.fitting.likelihood import Likelihood, Spread
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.neighbours import Rises, StuckMaps
 from stack3d.devices.fitting.populations import Populations
+from stack3d.devices.fitting.series import Series
 from stack3d.devices.fitting.wear import Lives, Windows
 from stack3d.devices.laws import Law, RelaxationLaw
 from stack3d.errors import DeckError, Problem, ValidityWarning
@@ -46,6 +47,12 @@ OF_HEAT = {"retention", "crystallisation"}
 """Mechanisms of which heat is half; a file without temperatures is asked about."""
 LIVES = {"high", "low"}
 """Columns that make a file of cycles one of windows, not of lives."""
+
+
+def columns_of(mechanism: str) -> list[str]:
+    """Columns of which a file that tells of a mechanism needs one set, in words; what else it may have is in the manual."""
+    sets = dict.fromkeys(need for _, needs in KINDS[mechanism] for need in needs if need[0] != "target" or len(need) < 3)
+    return [", ".join(need) for need in sets]
 
 
 def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: DeviceDeck) -> tuple[Likelihood, Table]:

@@ -187,9 +187,12 @@ def _odd(values: Mapping[str, Floats], units_of: Mapping[str, str]) -> Iterator[
 def _number(text: str, name: str, unit: str) -> float:
     """A number of a column [SI]; raises ValueError with what is wrong."""
     try:
-        value = units.parse(f"{float(text)!r} {unit}".strip(), _dimension(name, unit))
+        plain = float(text)
     except ValueError:
-        value = math.nan
+        plain = math.nan
+    if not math.isfinite(plain):
+        raise ValueError(f"{text!r} is no finite number")
+    value = units.parse(f"{plain!r} {unit}".strip(), _dimension(name, unit))  # says what is wrong, as absolute zero
     if value > 0 and _dimension(name, unit) != DIMENSIONS[name]:
         value = 1 / value
     if not math.isfinite(value):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.quality import Quality, beside_known
 from stack3d.devices.laws import FaultLaw, SelfHeatingLaw
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW
 from stack3d.errors import DeckError, Problem
@@ -52,7 +53,7 @@ class StuckMaps(Likelihood):
         # a count of nothing is known to about one
         self.covariance = np.cov(blocks) * (maps.size / BLOCK**2) + np.diag(np.maximum(self.counts * 0.1, 1.0))
         self.root = np.linalg.inv(np.linalg.cholesky(self.covariance))
-        self.observations, self.nuisance = table.rows, {}
+        self.observations, self.nuisance, self.device = table.rows, {}, device
 
     @staticmethod
     def _places(shape: tuple[int, ...], distance: int, axis: int) -> int:
@@ -85,6 +86,10 @@ class StuckMaps(Likelihood):
     def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
         e = self._residuals(law)
         return np.arange(1.0, e.size + 1), e, "combination of counts", "residual / standard deviation"
+
+    @override
+    def judged(self, law: Any, noise: Sequence[float], values: float) -> Quality | None:
+        return beside_known(self._residuals(law), values, "counts")
 
 
 class Rises(Likelihood):

@@ -29,7 +29,9 @@ STARTS = {
 REFERENCES = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 s"}
 USUAL = dict.fromkeys(("unit", "range", "time_offset"), REFERENCES) | {"read_time": {**REFERENCES, "time": "1 us"}}
 """What a law counts from, by name and dimension; of names that begin with ``reference`` by dimension alone."""
-UNTOLD = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V", "voltage": "1 V", "length": "100 nm"}
+CONVENTION = "by convention: it says what the other numbers mean; --hold sets another"
+FROM_START = "as in the deck to begin with"
+UNTOLD: dict[str, str] = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V", "voltage": "1 V", "length": "100 nm"}
 """What data at one voltage do not tell, by name or dimension."""
 
 
@@ -80,6 +82,8 @@ class Scales:
     """Of the data, in order; rows of a table. [S]"""
     times: tuple[float, ...] = ()
     """Of the data, in order. [s]"""
+    temperatures: int = 3
+    """How many the data have."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Parameters:
     free: tuple[Free, ...]
     held: Mapping[str, Any]
     """As a deck writes them, dotted."""
+    reasons: Mapping[str, tuple[Any, str]] = dataclasses.field(default_factory=dict)
+    """Held numbers that no data tell: the value, and why it is held."""
 
     def content(self, values: Sequence[float]) -> dict[str, Any]:
         """Parameters as a deck holds them, at `values` [SI] of the free ones."""
@@ -148,7 +154,9 @@ def parameters(
     DeckError
         For an unknown key in `hold`, tables, or laws with nothing to fit.
     """
-    sorting = _Sorted(scales, columns)
+    sorting = _Sorted(scales, columns, law.temperatures_needed)
+    sorting.reasons |= {key: (value, CONVENTION) for key, value in law.conventions.items()}
+    sorting.reasons |= {key: (value, "as asked by --hold") for key, value in hold.items()}
     sorting.walk(law, "", given, dict(law.conventions) | dict(hold), law.also_fitted)
     free, held = sorting.free, sorting.held
     known = {f.key.partition("[")[0] for f in free} | set(held)
@@ -159,7 +167,8 @@ def parameters(
             )
     if not free:
         raise DeckError(f"the law {law.__name__} has no number to fit: its tables are the measurement")
-    found = Parameters(law, tuple(free), held)
+    reasons = {key: sorting.reasons[key] for key in [*held, *sorting.left_out] if key in sorting.reasons}
+    found = Parameters(law, tuple(free), held, reasons)
     try:
         found.build([f.start for f in free])
     except ValidationError as error:
@@ -173,8 +182,13 @@ class _Sorted:
 
     scales: Scales
     columns: Sequence[str]
+    temperatures_needed: Mapping[str, int]
     free: list[Free] = dataclasses.field(default_factory=list)
     held: dict[str, Any] = dataclasses.field(default_factory=dict)
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    """Numbers that keep their default."""
+    reasons: dict[str, tuple[Any, str]] = dataclasses.field(default_factory=dict)
+    """Held number → its value, and why it is held."""
 
     def walk(self, model: type[BaseModel], at: str, given: Any, hold: Mapping[str, Any], also: Sequence[str]) -> None:
         """Sort every field of a model whose keys begin with `at`; `also` are sorted though they may be absent."""
@@ -193,17 +207,27 @@ class _Sorted:
             rows = get_args(inner)[0] if _is_tuple(inner) else None
             if start is None and isinstance(rows, type) and issubclass(rows, BaseModel):
                 self._rows(rows, key)
+            elif start is None and key in also and self.scales.temperatures < self.temperatures_needed.get(key, 0):
+                needed = self.temperatures_needed[key]
+                self.left_out.append(key)
+                self.reasons[key] = (
+                    field.default,
+                    f"fewer than {needed} temperatures cannot tell it; a deck in --start can free it",
+                )
             elif field.is_required() or key in also:
                 self._value(key, name, field, inner, start, key in also)
             elif start is not None:
                 self.held[key] = start
+                self.reasons[key] = start, FROM_START
 
     def _part(
         self, model: type[BaseModel], key: str, name: str, start: Any, hold: Mapping[str, Any], also: Sequence[str]
     ) -> None:
         """Fields of a part of the law; a table that is not given takes its rows from the data."""
         if name != "table":
-            self.walk(model, f"{key}.", start or {}, hold, also)
+            usual = {f"{key}.{n}": v for n, v in getattr(model, "conventions", {}).items() if n not in (start or {})}
+            self.reasons |= {k: (v, CONVENTION) for k, v in usual.items() if k not in hold}
+            self.walk(model, f"{key}.", start or {}, usual | dict(hold), also)
         elif start is None:
             self._table(model, f"{key}.")
         else:
@@ -228,14 +252,17 @@ class _Sorted:
             if start is None:
                 raise DeckError(Problem(key, "cannot be fitted: give it by --hold, or a deck that has it by --start"))
             self.held[key] = start
-        elif (known := self._known(key, name, dimension, start)) is not None:
-            self.held |= known
-        else:
+        elif (may_be_absent and name.startswith("reference")) or (known := self._known(key, name, dimension, start)) is None:
             self._number(key, name, dimension, field, start)
+        else:
+            self.held |= known
+            if known:
+                self.reasons[key] = known[key], FROM_START if start is not None else self._why(name, dimension or "")
 
     def _known(self, key: str, name: str, dimension: str | None, start: Any) -> dict[str, Any] | None:
         """What a number is held at that the data say nothing of, empty for one that is left out; None for one to fit."""
         dim, columns = dimension or "", self.columns
+        usual: str | float
         if dim == "time" and "time" not in columns and "power" in columns:
             return {}
         if dim == "temperature":
@@ -243,10 +270,19 @@ class _Sorted:
         if name.startswith("reference") or name in USUAL:
             usual = USUAL.get(name, REFERENCES).get(dim, "1")
         elif name == "stuck_low_resistance" or (dim in ("voltage", "length") and "voltage" not in columns):
-            usual = UNTOLD.get(name, UNTOLD.get(dim, "0.5"))
+            usual = UNTOLD.get(name) or UNTOLD.get(dim) or 0.5
         else:
             return None
         return {key: usual if start is None else start}
+
+    def _why(self, name: str, dimension: str) -> str:
+        """Why a number that the fit does not find is held."""
+        if dimension == "temperature":
+            return "the hottest of the data, to count from"
+        if name in USUAL or name.startswith("reference"):
+            return "assumed, to count from; --hold sets another"
+        missing = f"without {dimension}s" if dimension in ("voltage", "length") else "nothing of it"
+        return f"assumed, for the data are {missing}; --hold or --start gives yours".replace("are nothing", "say nothing")
 
     def _guess(self, key: str, name: str, dimension: str | None, field: Any) -> tuple[float, float, bool]:
         """Where the search for a number begins, how wide it is, and whether it goes by the number or its logarithm."""
@@ -262,6 +298,8 @@ class _Sorted:
         scales = self.scales
         if name == "threshold":
             return 0.1, 1.5
+        if name.startswith("reference") and dimension == "time":
+            return next((t for t in scales.times if t > 0), 1.0), WIDE
         if dimension == "fraction":
             if name.startswith(("cycles", "first_reads")):
                 return scales.cycles, WIDE

@@ -12,6 +12,7 @@ import numpy as np
 
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.quality import Quality, beside_known
 from stack3d.devices.laws import RelaxationLaw, SpreadLaw, TruncationLaw
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
@@ -182,3 +183,7 @@ class Populations(Likelihood):
             residual.append(weight @ (measured - self._predicted(law, noise, i)))
             level.append(np.full(measured.size, self.levels[i] * 1e6))
         return np.concatenate(level), np.concatenate(residual), "level [uS]", "residual / its standard error"
+
+    @override
+    def judged(self, law: Any, noise: Sequence[float], values: float) -> Quality | None:
+        return beside_known(self.points(law, noise)[1], values, "statistics")

@@ -10,10 +10,14 @@ import numpy as np
 
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.quality import Quality, beside_known
 from stack3d.devices.laws import ENDURANCE, EnduranceLaw, WindowClosureLaw
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
+
+FEWEST_FAILURES, MOST_AGES = 5, 6
+"""Failures of an age, and ages of a condition, that are compared with those expected."""
 
 
 class Lives(Likelihood):
@@ -56,6 +60,28 @@ class Lives(Likelihood):
         order = np.argsort(damage)
         share = (np.arange(1, damage.size + 1) - 0.5) / damage.size
         return damage[order], share + np.expm1(law.log_survival(damage[order])), "cycles / scale", "failed share less law"
+
+    @override
+    def judged(self, law: Any, noise: Sequence[float], values: float) -> Quality | None:
+        """Failures by age at each temperature and voltage, beside those that the law expects of the cells then alive."""
+        damage = self._damage(law)
+        voltage = self.voltage if self.voltage is not None else np.zeros(damage.size)
+        residual: list[float] = []
+        for conditions in np.unique(np.stack([self.temperature, voltage]), axis=1).T:
+            here = (self.temperature == conditions[0]) & (voltage == conditions[1])
+            failed = np.sort(damage[here & ~self.alive])
+            parts = min(failed.size // FEWEST_FAILURES, MOST_AGES)
+            if not parts:
+                continue
+            cuts = [k * failed.size // parts for k in range(1, parts)]
+            ends = [0.0, *(0.5 * (failed[cut - 1] + failed[cut]) for cut in cuts)]
+            for begin, end in zip(ends, [*ends[1:], math.inf]):
+                seen = np.sum((failed > begin) & (failed <= end))
+                most = np.clip(damage[here], max(begin, 1e-300), end)
+                left = law.log_survival(np.full(most.size, max(begin, 1e-300))) - law.log_survival(most)
+                expected = float(np.sum(left))
+                residual.append((float(seen) - expected) / math.sqrt(max(expected, 1e-9)))
+        return beside_known(np.array(residual), min(values, len(residual) - 1), "failures by age and temperature")
 
 
 class Windows(Likelihood):

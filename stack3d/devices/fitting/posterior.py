@@ -1,0 +1,124 @@
+"""Draws of what a fit leaves open, about all optima that it found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stack3d.devices.fitting.search import NOTHING, Optimum
+from stack3d.layout import Floats
+
+DRAWS = 200
+PROPOSALS = 600
+"""Of one round."""
+ENOUGH = 100
+"""Effective number of independent draws with which no further round is asked for."""
+FEWEST = 50
+"""Below it draws are those of the curvature, which is told."""
+MOST_ROUNDS = 6
+FREEDOM = 6.0
+"""Of the Student distributions that are proposed from."""
+
+
+class Drawn(NamedTuple):
+    """Equally likely points of a search."""
+
+    x: Floats
+    """Shape (DRAWS, values)."""
+    effective: float
+    """Independent draws that they are worth."""
+
+    @property
+    def by_curvature(self) -> bool:
+        """Whether no proposals suited: then they are normal, with the curvature at the lowest point."""
+        return self.effective < FEWEST
+
+
+class _Proposal(NamedTuple):
+    """A Student distribution."""
+
+    middle: Floats
+    axes: Floats
+
+    def draw(self, rng: np.random.Generator, count: int) -> Floats:
+        away = rng.standard_normal((count, self.middle.size))
+        return np.asarray(self.middle + away * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, count))[:, None] @ self.axes.T)
+
+    def log(self, x: Floats) -> Floats:
+        """Logarithm of its density, but for a constant."""
+        away = np.linalg.solve(self.axes, (x - self.middle).T)
+        size = math.log(abs(np.linalg.det(self.axes)))
+        return np.asarray(-0.5 * (FREEDOM + self.middle.size) * np.log1p((away**2).sum(0) / FREEDOM) - size)
+
+
+def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int) -> Drawn:
+    """Draws of the posterior: proposals of Student distributions, chosen by their weight.
+
+    The first round proposes about every optimum. Each further one, while too few proposals count, about the mean of those
+    that do; every proposal is weighed against the mixture of all rounds [1]_.
+
+    Parameters
+    ----------
+    cost : callable
+        Negative logarithm of the posterior at a point.
+    optima : sequence of Optimum
+        The lowest first.
+    seed : int
+        Of the random numbers.
+
+    References
+    ----------
+    .. [1] J.-M. Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Stat. 39 (2012) 798.
+       doi:10.1111/j.1467-9469.2011.00756.x
+    """
+    rng = np.random.default_rng(seed)
+    rounds = [(PROPOSALS // len(optima), _Proposal(one.x, one.axes)) for one in optima]
+    x, costs = np.empty((0, optima[0].x.size)), np.empty(0)
+    fresh = rounds
+    for _ in range(MOST_ROUNDS):
+        new = np.concatenate([proposal.draw(rng, count) for count, proposal in fresh])
+        x, costs = np.concatenate([x, new]), np.concatenate([costs, [cost(point) for point in new]])
+        log = -costs - _mixture(rounds, x)
+        weight = _weights(log)
+        effective = float(1 / np.sum(weight**2))
+        if effective >= ENOUGH:
+            break
+        fresh = [(PROPOSALS, _about(x, log, optima[0].axes))]
+        rounds = rounds + fresh
+    if effective < FEWEST:
+        return Drawn(_of_curvature(cost, optima[0], rng), effective)
+    return Drawn(x[rng.choice(len(x), DRAWS, p=weight)], effective)
+
+
+def _weights(log: Floats) -> Floats:
+    weight = np.exp(log - log.max())
+    return np.asarray(weight / weight.sum())
+
+
+def _mixture(rounds: Sequence[tuple[int, _Proposal]], x: Floats) -> Floats:
+    """Logarithm of the density that all proposals of all rounds have together."""
+    logs = np.stack([math.log(count) + proposal.log(x) for count, proposal in rounds])
+    return np.asarray(np.logaddexp.reduce(logs, axis=0))
+
+
+def _about(x: Floats, log: Floats, axes: Floats) -> _Proposal:
+    """The proposal with mean and covariance of weighted points; few that count have their weights evened out first."""
+    size = x.shape[1]
+    for power in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02):
+        weight = _weights(power * np.maximum(log, log.max() - 1e6))
+        if 1 / np.sum(weight**2) >= 5 * size:
+            break
+    middle = weight @ x
+    covariance = (weight[:, None] * (x - middle)).T @ (x - middle)
+    values, vectors = np.linalg.eigh(covariance + 1e-6 * axes @ axes.T)
+    return _Proposal(middle, vectors * np.sqrt(np.maximum(values, 1e-14)))
+
+
+def _of_curvature(cost: Callable[[Floats], float], lowest: Optimum, rng: np.random.Generator) -> Floats:
+    """Normal draws with the curvature at the lowest point, where the law allows them."""
+    near = lowest.x + rng.standard_normal((PROPOSALS, lowest.x.size)) @ lowest.axes.T
+    allowed = near[[cost(point) < NOTHING for point in near]]
+    return np.asarray(allowed[np.arange(DRAWS) % len(allowed)] if len(allowed) else np.tile(lowest.x, (DRAWS, 1)))
