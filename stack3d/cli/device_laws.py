@@ -20,9 +20,7 @@ def fit(
     data: Annotated[list[Path], typer.Argument(help="CSV files of measurements, units in the header.", metavar="DATA.csv...")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", callback=free, help="Device deck to write; without it the fit is told and nothing written."
-        ),
+        typer.Option("-o", "--output", callback=free, help="Device deck to write; without it the fit is only told."),
     ] = None,
     laws: Annotated[
         list[str],
@@ -93,9 +91,10 @@ def _tell(found: Sequence[Fit], best: Sequence[Fit]) -> None:
             typer.echo(f"  {remark}")
     for one in best:
         others = [f for f in found if f.mechanism == one.mechanism and f is not one]
-        if others:
-            listed = ", ".join(f"{f.law} (by {f.criterion - one.criterion:.1f})" for f in others)
-            typer.echo(f"For {one.mechanism} the deck has {one.law}: its information criterion is less than that of {listed}.")
+        for other in others:
+            more = other.criterion - one.criterion
+            less = f"is {more:.1f} less than that of" if more >= 0.05 else "is as large as that of"
+            typer.echo(f"For {one.mechanism} the deck has {one.law}: its information criterion {less} {other.law}.")
 
 
 def _tell_alone(mechanisms: Iterable[str]) -> None:
