@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stack3d import __version__
 from stack3d.errors import DeckError, ResultsError, Stack3dError, brief, reason_of
+
+if TYPE_CHECKING:
+    from stack3d.progress import Observer
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -65,6 +68,13 @@ def free(output: Path | None) -> Path | None:
     if output is not None:
         storage.check_free(output)
     return output
+
+
+def observed(progress: str) -> Observer:
+    """Who shows progress, by the word of ``--progress``."""
+    from stack3d.progress import observer_for
+
+    return observer_for(progress)
 
 
 def written_as(output: Path | None, what: str, *suffixes: str) -> None:

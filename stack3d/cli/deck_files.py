@@ -44,18 +44,12 @@ def list_(
 
 def _list_laws() -> None:
     """Laws by mechanism, with what each says and which columns a fit of it takes."""
-    from stack3d.devices import MECHANISMS
-    from stack3d.devices.fitting import columns_of
+    from stack3d.devices.fitting import listed_laws
 
-    for mechanism, registry in MECHANISMS.items():
-        typer.echo(f"{mechanism}: from a CSV with {' or '.join(columns_of(mechanism))}")
-        for name in registry:
-            typer.echo(f"  {name:<28} {summary(registry[name].__doc__)}".rstrip())
-
-
-def summary(text: str | None) -> str:
-    """First sentence of a docstring, on one line."""
-    return " ".join((text or "").split("\n\n")[0].split())
+    for mechanism, columns, laws in listed_laws():
+        typer.echo(f"{mechanism}: from a CSV with {columns}")
+        for name, said in laws.items():
+            typer.echo(f"  {name:<28} {said}".rstrip())
 
 
 @app.command()

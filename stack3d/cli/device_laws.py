@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from stack3d.cli.arguments import app, free, parsed
+from stack3d.cli.arguments import app, free, observed, parsed
 from stack3d.errors import EXIT_OTHER, DeckError
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def fit(
 
     Writes a device deck with its uncertainty, and a page with the residuals.
     """
-    from stack3d import results, yamlfile
-    from stack3d.devices import build_device, fitting, load_device
-    from stack3d.progress import observer_for
+    from stack3d.devices import fitting, load_device
     from stack3d.report.fit_page import fit_page
 
     for law in laws:
@@ -59,25 +57,31 @@ def fit(
     if not laws:
         _offer(fitting.laws_for(tables))
     device = load_device(start) if start else fitting.fitted_device(tables)
-    observer = observer_for(progress)
+    observer = observed(progress)
     try:
         found = fitting.fit_laws(laws, tables, device, hold=hold, seed=seed, observer=observer)
     finally:
         observer.finish()
     best = fitting.chosen(found)
     text = fitting.deck_text(best, device, fitting.deck_content(start) if start else None)
-    build_device(fitting.parsed(yamlfile.parse_text(text, str(output or "fitted.yaml"))))
+    fitting.checked(text, str(output or "fitted.yaml"))
     _tell(found, best)
     if start is None:
         _tell_alone(one.mechanism for one in found)
-    if output is not None:
-        results.write_text(output, text)
-    place = page or (output.with_suffix(".html") if output else None)
-    if place is not None:
-        results.write_text(place, fit_page(found))
+    _write(output, page or (output.with_suffix(".html") if output else None), text, fit_page(found))
+
+
+def _write(output: Path | None, page: Path | None, text: str, html: str) -> None:
+    """Write the files that were asked for, and name them."""
+    from stack3d import results
+
     if output is None:
         typer.echo(f"No deck is written: -o DECK.yaml writes one of {len(text) / 1000:.0f} kB, and a page beside it.")
-    typer.echo(", ".join(str(path) for path in (output, place) if path is not None), nl=place is not None)
+    else:
+        results.write_text(output, text)
+    if page is not None:
+        results.write_text(page, html)
+        typer.echo(", ".join(str(path) for path in (output, page) if path is not None))
 
 
 def _tell(found: Sequence[Fit], best: Sequence[Fit]) -> None:

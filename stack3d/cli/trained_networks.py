@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Memory, One, Overrides, app, free, limit_memory, parsed
+from stack3d.cli.arguments import Memory, One, Overrides, app, free, limit_memory, observed, parsed
 
 
 @app.command()
@@ -28,11 +28,10 @@ def train(
     Goes on where it was interrupted.
     """
     from stack3d import decks, training
-    from stack3d.progress import observer_for
 
     limit_memory(memory)
     case = decks.load(scenario, parsed(overrides))
-    observer = observer_for(progress)
+    observer = observed(progress)
     with case.located():
         training.check_output(case, output)
         course = training.train(case, output, observer, calibrate_only=calibrate_only)

@@ -11,9 +11,9 @@ from stack3d.cli import app
 from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device, load_device
 from stack3d.devices.fitting import fit_law, fitted_device, laws_for, read_table
+from stack3d.devices.fitting.optima import Optimum
 from stack3d.devices.fitting.posterior import draws
 from stack3d.devices.fitting.quality import beside_repeats
-from stack3d.devices.fitting.search import Optimum
 from stack3d.errors import DeckError
 from stack3d.progress import PlainLines
 

@@ -1,26 +1,27 @@
 """Laws fitted to a user's own measurements: from CSV files to a deck with a posterior."""
 
-from stack3d.devices.fitting.deck import deck_content, deck_text, parsed
+from stack3d.devices.fitting.deck import checked, deck_content, deck_text, parsed
 from stack3d.devices.fitting.estimate import Fit, chosen, fit_law, fit_laws, laws_for, mechanisms_with
 from stack3d.devices.fitting.guessed import fitted_device
-from stack3d.devices.fitting.kinds import columns_of
+from stack3d.devices.fitting.kinds import listed_laws
 from stack3d.devices.fitting.likelihood import FittedSeries
 from stack3d.devices.fitting.measurements import Table, read_table
-from stack3d.devices.fitting.search import FitError
+from stack3d.devices.fitting.optima import FitError
 
 __all__ = [
     "Fit",
     "FitError",
     "FittedSeries",
     "Table",
+    "checked",
     "chosen",
-    "columns_of",
     "deck_content",
     "deck_text",
     "fit_law",
     "fit_laws",
     "fitted_device",
     "laws_for",
+    "listed_laws",
     "mechanisms_with",
     "parsed",
     "read_table",

@@ -14,7 +14,7 @@ STEPS = 30
 """Most steps to the most likely draw of a cell."""
 
 
-class Missed(NamedTuple):
+class Leftover(NamedTuple):
     """What is left of readings, and of it all cell by cell."""
 
     e: Floats
@@ -30,7 +30,7 @@ class Missed(NamedTuple):
 class Best:
     """The most likely draws of cells so far, and what is left of their readings."""
 
-    def __init__(self, draw: Floats, found: Missed) -> None:
+    def __init__(self, draw: Floats, found: Leftover) -> None:
         self.draw, self._found = draw, found
 
     @property
@@ -53,7 +53,7 @@ class Best:
         """Sum of squares of the slopes with the start."""
         return self._found.weight
 
-    def take(self, draw: Floats, found: Missed) -> NDArray[np.bool_]:
+    def take(self, draw: Floats, found: Leftover) -> NDArray[np.bool_]:
         """Take the draws of those cells that are likelier with them; returns which."""
         better = np.asarray(found.cost + 0.5 * draw[:, 0] ** 2 < self.cost + 0.5 * self.draw[:, 0] ** 2)
         self._put(better, draw, found)
@@ -63,15 +63,15 @@ class Best:
         """Take some cells of another."""
         self._put(better, other.draw, other._found)
 
-    def _put(self, better: NDArray[np.bool_], draw: Floats, found: Missed) -> None:
+    def _put(self, better: NDArray[np.bool_], draw: Floats, found: Leftover) -> None:
         here = better[:, None]
         self.draw = np.where(here, draw, self.draw)
-        self._found = Missed(
+        self._found = Leftover(
             np.where(here, found.e, self.e), *(np.where(better, new, old) for new, old in zip(found[1:], self._found[1:]))
         )
 
 
-def stepped(best: Best, missed: Callable[[Floats], Missed], slope_of: Callable[[Best], Floats], sd: float) -> Floats:
+def stepped(best: Best, missed: Callable[[Floats], Leftover], slope_of: Callable[[Best], Floats], sd: float) -> Floats:
     """Take Levenberg's steps to better draws; returns the slope of what is left with them.
 
     Parameters

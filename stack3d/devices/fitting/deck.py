@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from stack3d import decks, yamlfile
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.bound import CLOCKS
+from stack3d.devices.build import build_device
 from stack3d.devices.fitting.estimate import Fit
 from stack3d.devices.fitting.guessed import GuessedDevice
 from stack3d.devices.fitting.parameters import FROM_START
@@ -49,6 +50,11 @@ def parsed(content: Any) -> DeviceDeck:
         return DeviceDeck.model_validate(content)
     except ValidationError as error:
         raise DeckError(decks.translate(error, content, DeviceDeck)) from None
+
+
+def checked(text: str, name: str) -> None:
+    """Build the device of a deck's text, whose file has this name; raises DeckError."""
+    build_device(parsed(yamlfile.parse_text(text, name)))
 
 
 def source_of(fit: Fit) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from stack3d.devices.fitting.cell_series import Series
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import FittedSeries
 from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, optima
 from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.posterior import FEWEST, draws
 from stack3d.devices.fitting.quality import Quality
-from stack3d.devices.fitting.search import Cost, Counted, FitError, optima
-from stack3d.devices.fitting.series import Series
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, UnknownNameError, unknown_name
@@ -236,7 +236,7 @@ def fit_law(
     cost = Cost(data, found)
     if data.observations <= len(cost.free):
         raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
-    cost.counted = counted = Counted(f"{mechanism}.{name}", len(cost.free), observer or Silent())
+    cost.counted = counted = CallsTold(f"{mechanism}.{name}", len(cost.free), observer or Silent())
     lowest = optima(cost, counted)
     x, drawn = lowest[0].x, draws(cost, lowest, seed)
     best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])

@@ -32,12 +32,7 @@ def fitted_device(tables: Sequence[Table]) -> GuessedDevice:
 
     The largest conductance is the largest that was written, where the data tell it: the largest reading has its noise on top.
     """
-    found = [
-        (name, t.columns[name]) for name in ("level", "target", "high", "conductance") for t in tables if name in t.columns
-    ]
-    first = [values for name, values in found if name == found[0][0]]
-    highest = max((float(np.max(v)) for v in first), default=UNKNOWN / 1.0000001) * 1.0000001
-    told = {"source": f"largest {found[0][0]} of the data"} if found else {"assumed": "no conductance among the data"}
+    highest, told = _highest(tables)
     ends = [t.columns["low"] for t in tables if "low" in t.columns and {"cycles", "damage"} & set(t.columns)]
     lowest = min((float(np.min(v)) for v in ends), default=0.0)
     content = {
@@ -48,3 +43,12 @@ def fitted_device(tables: Sequence[Table]) -> GuessedDevice:
         "g_min_told": {"source": "lowest end of the data"} if ends else {"assumed": "none stated"},
     }
     return GuessedDevice.model_validate(content)
+
+
+def _highest(tables: Sequence[Table]) -> tuple[float, dict[str, str]]:
+    """The largest conductance, just above what the data hold, and where it comes from."""
+    for name in ("level", "target", "high", "conductance"):
+        found = [float(np.max(t.columns[name])) for t in tables if name in t.columns]
+        if found:
+            return max(found) * 1.0000001, {"source": f"largest {name} of the data"}
+    return UNKNOWN, {"assumed": "no conductance among the data"}

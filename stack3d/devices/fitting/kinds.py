@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from stack3d.devices.fitting.cell_series import Series
 from stack3d.devices.fitting.likelihood import Likelihood, Spread
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.neighbours import Rises, StuckMaps
 from stack3d.devices.fitting.populations import Populations
-from stack3d.devices.fitting.series import Series
 from stack3d.devices.fitting.wear import Lives, Windows
-from stack3d.devices.laws import Law, RelaxationLaw
+from stack3d.devices.laws import MECHANISMS, Law, RelaxationLaw
 from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.schema.device import DeviceDeck
 
@@ -49,10 +49,14 @@ LIVES = {"high", "low"}
 """Columns that make a file of cycles one of windows, not of lives."""
 
 
-def columns_of(mechanism: str) -> list[str]:
-    """Columns of which a file that tells of a mechanism needs one set, in words; what else it may have is in the manual."""
-    sets = dict.fromkeys(need for _, needs in KINDS[mechanism] for need in needs if need[0] != "target" or len(need) < 3)
-    return [", ".join(need) for need in sets]
+def listed_laws() -> list[tuple[str, str, dict[str, str]]]:
+    """Mechanisms, the sets of columns that a fit of each takes, and what each of their laws says."""
+    found = []
+    for mechanism, registry in MECHANISMS.items():
+        sets = dict.fromkeys(need for _, needs in KINDS[mechanism] for need in needs if need[0] != "target" or len(need) < 3)
+        said = {name: " ".join((registry[name].__doc__ or "").split("\n\n")[0].split()) for name in registry}
+        found.append((mechanism, " or ".join(", ".join(need) for need in sets), said))
+    return found
 
 
 def likelihood(mechanism: str, law: type[Law], tables: Sequence[Table], device: DeviceDeck) -> tuple[Likelihood, Table]:

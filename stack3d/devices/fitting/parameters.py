@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from stack3d import decks, units
 from stack3d.constants import BOLTZMANN
+from stack3d.devices.fitting.law_fields import end_of, is_tuple, item_of, part_of, plain
 from stack3d.devices.laws import Law
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
@@ -199,26 +200,25 @@ class _Sorted:
             if key in hold:
                 self.held[key] = hold[key]
                 continue
-            start = _plain(given.get(name)) if isinstance(given, Mapping) else None
-            inner = _part(field.annotation) if key in also else field.annotation
+            start = plain(given.get(name)) if isinstance(given, Mapping) else None
+            inner = part_of(field.annotation) if key in also else field.annotation
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 self._part(inner, key, name, start, hold, also)
                 continue
-            rows = get_args(inner)[0] if _is_tuple(inner) else None
-            if start is None and isinstance(rows, type) and issubclass(rows, BaseModel):
-                self._rows(rows, key)
-            elif start is None and key in also and self.scales.temperatures < self.temperatures_needed.get(key, 0):
-                needed = self.temperatures_needed[key]
-                self.left_out.append(key)
-                self.reasons[key] = (
-                    field.default,
-                    f"fewer than {needed} temperatures cannot tell it; a deck in --start can free it",
-                )
-            elif field.is_required() or key in also:
-                self._value(key, name, field, inner, start, key in also)
-            elif start is not None:
-                self.held[key] = start
-                self.reasons[key] = start, FROM_START
+            self._plain_field(key, name, field, inner, start, key in also)
+
+    def _plain_field(self, key: str, name: str, field: Any, inner: Any, start: Any, also: bool) -> None:
+        """A field that is no part: rows, a number to fit or to hold, or a word."""
+        rows = get_args(inner)[0] if is_tuple(inner) else None
+        if start is None and isinstance(rows, type) and issubclass(rows, BaseModel):
+            self._rows(rows, key)
+        elif start is None and also and self._too_few(key, field.default):
+            return
+        elif field.is_required() or also:
+            self._value(key, name, field, inner, start, also)
+        elif start is not None:
+            self.held[key] = start
+            self.reasons[key] = start, FROM_START
 
     def _part(
         self, model: type[BaseModel], key: str, name: str, start: Any, hold: Mapping[str, Any], also: Sequence[str]
@@ -242,22 +242,37 @@ class _Sorted:
 
     def _value(self, key: str, name: str, field: Any, inner: Any, start: Any, may_be_absent: bool) -> None:
         """A number, a list of coefficients, or a word, which has to be given."""
-        dimension = dimension_of(field) or (_item((inner,)) if may_be_absent else None)
+        dimension = dimension_of(field) or (item_of((inner,)) if may_be_absent else None)
         if isinstance(start, list):
             values = [float(v) for v in start]
             self.free += [Free(f"{key}[{i}]", "factor", v, max(abs(v), 0.1), linear=True) for i, v in enumerate(values)]
-        elif dimension is None and _is_tuple(inner):
+        elif dimension is None and is_tuple(inner):
             self.free += [Free(f"{key}[{i}]", "factor", v, 1.0, linear=True) for i, v in enumerate((0.02, 0.0))]
         elif dimension is None and inner is not float:
             if start is None:
                 raise DeckError(Problem(key, "cannot be fitted: give it by --hold, or a deck that has it by --start"))
             self.held[key] = start
-        elif (may_be_absent and name.startswith("reference")) or (known := self._known(key, name, dimension, start)) is None:
-            self._number(key, name, dimension, field, start)
         else:
-            self.held |= known
-            if known:
-                self.reasons[key] = known[key], FROM_START if start is not None else self._why(name, dimension or "")
+            self._number_or_held(key, name, dimension, field, start, asked=may_be_absent and name.startswith("reference"))
+
+    def _number_or_held(self, key: str, name: str, dimension: str | None, field: Any, start: Any, *, asked: bool) -> None:
+        """A number to fit, or one that is held; `asked`: what others count from, this law asks a fit for."""
+        known = None if asked else self._known(key, name, dimension, start)
+        if known is None:
+            self._number(key, name, dimension, field, start)
+            return
+        self.held |= known
+        if known:
+            self.reasons[key] = known[key], FROM_START if start is not None else self._why(name, dimension or "")
+
+    def _too_few(self, key: str, default: Any) -> bool:
+        """Whether the data have too few temperatures to tell a number, which then keeps its default."""
+        needed = self.temperatures_needed.get(key, 0)
+        if self.scales.temperatures >= needed:
+            return False
+        self.left_out.append(key)
+        self.reasons[key] = default, f"fewer than {needed} temperatures cannot tell it; a deck in --start frees it"
+        return True
 
     def _known(self, key: str, name: str, dimension: str | None, start: Any) -> dict[str, Any] | None:
         """What a number is held at that the data say nothing of, empty for one that is left out; None for one to fit."""
@@ -320,7 +335,7 @@ class _Sorted:
         if start is not None:
             begin = units.parse(start, dimension) if dimension else float(start)
             width = max(abs(begin), 0.1) if linear else width
-        above, end = 0.0, _end(field)
+        above, end = 0.0, end_of(field)
         if end is not None:
             above, beside = end
             begin = beside if start is None else begin
@@ -343,7 +358,7 @@ class _Sorted:
             if name in rows:
                 self.held[f"{at}{name}"] = rows[name]
             elif field.is_required():
-                item = _item(field.annotation)
+                item = item_of(field.annotation)
                 for i, (_, g) in enumerate(grid):
                     self._cell(f"{at}{name}[{i}]", name, item, g)
 
@@ -359,39 +374,3 @@ class _Sorted:
             free.append(Free(key, dimension, level if name == "mean" else 0.0, 0.1 * scales.conductance, linear=True))
         else:
             free.append(Free(key, dimension or "factor", 0.3 if dimension else 0.0, 0.5, linear=dimension is None))
-
-
-def _part(annotation: Any) -> Any:
-    """Model of a part that may be absent."""
-    parts = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
-    return parts[0] if parts else annotation
-
-
-def _item(annotation: Any) -> str | None:
-    """Dimension of what a column, or a value that may be absent, holds."""
-    [inner, *_] = annotation if isinstance(annotation, tuple) else get_args(annotation)
-    if not hasattr(inner, "__metadata__"):
-        inner = next((a for a in get_args(inner) if hasattr(a, "__metadata__")), inner)
-    found = [m.func.dimension for m in getattr(inner, "__metadata__", ()) if hasattr(getattr(m, "func", None), "dimension")]
-    return found[0] if found else None
-
-
-def _end(field: Any) -> tuple[float, float] | None:
-    """The end, not 0, that a law states for a number, and where beside it a search begins; None where it states none."""
-    low, high = (
-        next((getattr(m, k) for m in field.metadata for k in kinds if getattr(m, k, None) is not None), None)
-        for kinds in (("ge", "gt"), ("le", "lt"))
-    )
-    if low or (high is not None and high <= 0):
-        end = low or high or 0.0
-        return end, end + (0.5 if low is not None else -0.3)
-    return None
-
-
-def _plain(value: Any) -> Any:
-    """Value of ``{value: …}`` or of a band, as written."""
-    return value["value"] if isinstance(value, Mapping) and "value" in value else value
-
-
-def _is_tuple(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is tuple

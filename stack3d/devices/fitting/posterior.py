@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stack3d.devices.fitting.search import NOTHING, Optimum
+from stack3d.devices.fitting.optima import NOTHING, Optimum
 from stack3d.layout import Floats
 
 DRAWS = 200
@@ -23,7 +23,7 @@ FREEDOM = 6.0
 """Of the Student distributions that are proposed from."""
 
 
-class Drawn(NamedTuple):
+class PosteriorDraws(NamedTuple):
     """Equally likely points of a search."""
 
     x: Floats
@@ -54,7 +54,7 @@ class _Proposal(NamedTuple):
         return np.asarray(-0.5 * (FREEDOM + self.middle.size) * np.log1p((away**2).sum(0) / FREEDOM) - size)
 
 
-def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int) -> Drawn:
+def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int) -> PosteriorDraws:
     """Draws of the posterior: proposals of Student distributions, chosen by their weight.
 
     The first round proposes about every optimum. Each further one, while too few proposals count, about the mean of those
@@ -89,8 +89,8 @@ def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int)
         fresh = [(PROPOSALS, _about(x, log, optima[0].axes))]
         rounds = rounds + fresh
     if effective < FEWEST:
-        return Drawn(_of_curvature(cost, optima[0], rng), effective)
-    return Drawn(x[rng.choice(len(x), DRAWS, p=weight)], effective)
+        return PosteriorDraws(_of_curvature(cost, optima[0], rng), effective)
+    return PosteriorDraws(x[rng.choice(len(x), DRAWS, p=weight)], effective)
 
 
 def _weights(log: Floats) -> Floats:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, override
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.devices.fitting.cell_draws import Best, Missed, stepped
+from stack3d.devices.fitting.cell_draws import Best, Leftover, stepped
 from stack3d.devices.fitting.guessed import GuessedDevice
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
@@ -62,17 +62,7 @@ class Series(Likelihood):
             raise DeckError(Problem("", "every cell or level was read once: a change needs two readings", str(table.path)))
         self.level, self.temperature, self.reading = level[pick], temperature[pick], c["conductance"][pick]
         self.time = c[self.axis][pick] if over_time else np.zeros(pick.shape)
-        along = self.time if over_time else self.temperature
-        if np.ptp(along, axis=1).max() == 0:
-            what = (
-                f"each was read at one {self.axis} only"
-                if self.axis != "reads"
-                else "each was read after one count of reads only"
-            )
-            raise DeckError(Problem("", f"{what}: a change needs two", str(table.path)))
-        if np.ptp(self.reading, axis=1).max() == 0:
-            text = "no reading differs from the others of its cell: they tell neither a change nor a noise"
-            raise DeckError(Problem("", text, str(table.path)))
+        self._check(self.time if over_time else self.temperature, str(table.path))
         self.voltage = c["voltage"][pick] if "voltage" in c else None
         self.count = self.mask.sum(1)
         self.observations = int(self.mask.sum())
@@ -84,14 +74,27 @@ class Series(Likelihood):
         self.reference = np.take_along_axis(self.temperature, first[:, None], 1)
         self.nuisance = {"read_noise": 0.02}
         if self.means:
-            self.sampling = 1 / np.sqrt(c["cells"][pick[:, :1]]) if "cells" in c else None
-            if self.sampling is None:
-                self.nuisance["sampling"] = 0.2
-        # where all cells end is the largest conductance: the largest reading has its noise on top, and may be no end at all
+            self._know_means(c, pick)
         self.open_range = isinstance(device, GuessedDevice) and mechanism == "crystallisation"
-        if self.open_range:
+        if self.open_range:  # where all cells end is the largest conductance: the largest reading has its noise on top
             self.device = device.model_copy(update={"g_min": float(level.min()), "g_min_told": LOWEST})
             self.nuisance["g_max"] = float(c["conductance"].max())
+
+    def _know_means(self, columns: Mapping[str, Floats], pick: NDArray[np.intp]) -> None:
+        """What means over cells have in common: known by their count, or a value of the fit."""
+        self.sampling = 1 / np.sqrt(columns["cells"][pick[:, :1]]) if "cells" in columns else None
+        if self.sampling is None:
+            self.nuisance["sampling"] = 0.2
+
+    def _check(self, along: Floats, path: str) -> None:
+        """Raise DeckError for readings that tell nothing, `along` what they run over."""
+        said = ""
+        if np.ptp(along, axis=1).max() == 0:
+            said = f"each was read at one {self.axis} only: a change needs two".replace("one reads", "one count of reads")
+        elif np.ptp(self.reading, axis=1).max() == 0:
+            said = "no reading differs from the others of its cell: they tell neither a change nor a noise"
+        if said:
+            raise DeckError(Problem("", said, path))
 
     @override
     def device_of(self, noise: Sequence[float]) -> DeviceDeck:
@@ -160,7 +163,7 @@ class Series(Likelihood):
                 return False
         return True
 
-    def _missed(self, law: Any, draw: Floats, sampling: Floats | float, sd: float, follows: bool) -> Missed:
+    def _missed(self, law: Any, draw: Floats, sampling: Floats | float, sd: float, follows: bool) -> Leftover:
         """What is left of the readings at draws, once each cell has the start that suits it best.
 
         Parameters
@@ -187,7 +190,7 @@ class Series(Likelihood):
             away = ((slope * raw).sum(-1) - known * self.start[:, 0]) / weight
             e = raw - slope * away[..., None]
         cost = 0.5 * (e * e).sum(-1) / sd**2 + 0.5 * ((self.start[:, 0] + away) / ANYWHERE) ** 2
-        return Missed(np.asarray(e), np.asarray(cost), np.asarray(away), np.asarray(weight))
+        return Leftover(np.asarray(e), np.asarray(cost), np.asarray(away), np.asarray(weight))
 
     def _settled(self, law: Any, noise: Sequence[float]) -> tuple[Best, Floats, Floats]:
         """Most likely draws and starts, the slope of what is left with the draw, and the logarithm of the likelihood; by cell.
@@ -199,7 +202,7 @@ class Series(Likelihood):
         sd, self.start = noise[0], np.zeros_like(self.start)
         follows = self._follows(law, sampling)
 
-        def missed(at: Floats) -> Missed:
+        def missed(at: Floats) -> Leftover:
             return self._missed(law, at, sampling, sd, follows)
 
         begins = [np.zeros_like(self.draw)] if self._alike(law) else self._begins(missed)
@@ -227,7 +230,7 @@ class Series(Likelihood):
         cost = best.cost + 0.5 * best.draw[:, 0] ** 2 + self.count * math.log(sd)
         return np.asarray(-cost - 0.5 * np.log(best.weight / sd**2) - 0.5 * np.log1p((slope * slope).sum(1) / sd**2))
 
-    def _begins(self, missed: Callable[[Floats], Missed]) -> list[Floats]:
+    def _begins(self, missed: Callable[[Floats], Leftover]) -> list[Floats]:
         """Draws to search from: for every cell the lowest of those looked at, and where any cell has it, the next valley."""
         costs = np.stack([missed(np.full_like(self.draw, at)).cost + 0.5 * at**2 for at in LOOKED])
         edge = np.full((1, costs.shape[1]), np.inf)
@@ -239,7 +242,7 @@ class Series(Likelihood):
         return [first, np.where(several[:, None], second, first)] if several.any() else [first]
 
     def _near(
-        self, begin: Floats, missed: Callable[[Floats], Missed], sd: float, *, alike: bool, look: bool
+        self, begin: Floats, missed: Callable[[Floats], Leftover], sd: float, *, alike: bool, look: bool
     ) -> tuple[Best, Floats]:
         """The best draws near those to begin with, and the slope of what is left with them.
 

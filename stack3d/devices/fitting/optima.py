@@ -36,7 +36,7 @@ CALLS, DRAWN, AGAIN = 45, 900, 0.3
 """What a start takes, times the square of the number of values, and the draws; what looking again takes of a start."""
 
 FIRST, SOON, PATIENCE = 2, 0.3, 3.0
-"""Evaluations that tell no pace, time until one is told [s], and how long a fit takes at least of which one is told [s]."""
+"""CallsTold that tell no pace, time until one is told [s], and how long a fit takes at least of which one is told [s]."""
 
 
 class FitError(Stack3dError):
@@ -94,7 +94,7 @@ def _noise(name: str, start: float) -> Free:
     return Free(name, "factor", start, 0.7 if name == "sampling" else 1.5)
 
 
-class Counted:
+class CallsTold:
     """Tells an observer how many of the evaluations that a fit will take are done."""
 
     def __init__(self, name: str, values: int, observer: Observer) -> None:
@@ -105,7 +105,7 @@ class Counted:
 
     @property
     def total(self) -> int:
-        """Evaluations that it will take, by those that starts took so far."""
+        """CallsTold that it will take, by those that starts took so far."""
         return max(round(self._base + self.starts * self.each + DRAWN), self.done + 1)
 
     _base = SCAN
@@ -136,7 +136,7 @@ class Counted:
         self.starts, self._base = 0.0, self.done
 
 
-def optima(cost: Cost, counted: Counted) -> list[Optimum]:
+def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
     """Lowest points of the cost, the lowest first: the best of evenly spread starts, each followed while the data gain weight.
 
     Raises
@@ -185,7 +185,7 @@ def _distinct(found: Sequence[Optimum]) -> list[Optimum]:
     return kept
 
 
-def _followed(cost: Cost, x: Floats, counted: Counted, weights: Sequence[float] = ()) -> Optimum:
+def _followed(cost: Cost, x: Floats, counted: CallsTold, weights: Sequence[float] = ()) -> Optimum:
     """Lowest point near a start."""
     from scipy.optimize import minimize
 
