@@ -18,6 +18,8 @@ from stack3d.workload.program import Product, Program, Step, Watcher
 
 DIRECTIONS = 8
 """Along which vectors are compared."""
+ROUNDING = 0.1
+"""Of the largest output, what ranges over one input or two may change."""
 AT_ONCE = 2**23
 """Of the vectors that are multiplied at once in double precision. [byte]"""
 
@@ -179,7 +181,7 @@ class Network:
     strides : mapping of str to int
         Layer → vectors that lie before the batch among those of one product, where any do (steps before batches, say).
     is_single : bool
-        Whether the program takes one input at a time: a model that is fixed to a batch of one.
+        Whether the program takes one input at a time: a model that is fixed to a batch of one, or that rounds over a batch.
     """
 
     program: Program
@@ -300,10 +302,13 @@ class Network:
     def ordered(self, inputs: Any) -> Network:
         """The network with the place of the batch among the vectors of each product, found on an input and a changed one.
 
-        Raises DeckError when the vectors of an input are not together in a fixed number of runs.
+        A network that rounds over the range of a batch is made one for single inputs: a chip sees one at a time. Raises
+        DeckError when the vectors of an input are not together in a fixed number of runs.
         """
         if self.is_single:
             return self
+        if any(step.operator.is_ranged for step in self.program.steps):
+            return self._single(inputs)
         changed = each(_changed, inputs[:1])
         alone, other = self._vectors(inputs[:1]), self._vectors(changed)
         both = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))
@@ -315,6 +320,15 @@ class Network:
                 raise DeckError(Problem(KEY, text))
             strides[name] = found.pop() or 1
         return replace(self, strides={name: n for name, n in strides.items() if n > 1})
+
+    def _single(self, inputs: Any) -> Network:
+        """The network for single inputs; raises DeckError where inputs together give more than rounding beside those alone."""
+        single = replace(self, is_single=True)
+        two = each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs)
+        alone, together = single.run(two), self.run(two)
+        if alone.shape != together.shape or np.abs(alone - together).max() > ROUNDING * np.abs(alone).max():
+            raise DeckError(Problem(KEY, "the model mixes the inputs of a batch: export it with the batch as the first axis"))
+        return single
 
     def _vectors(self, inputs: Any) -> dict[str, list[Floats]]:
         """The vectors of every product of every layer on crossbars, along some directions: whole ones take much room."""

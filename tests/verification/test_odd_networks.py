@@ -47,6 +47,7 @@ def test_odd_networks(kind: str, tmp_path: Path) -> None:
     network = networks.load_network(onnx_models.deck(path))
     assert not network.is_single
     compare(network, x, asked(path, x))
+    assert not network.ordered(x).is_single
 
 
 @pytest.mark.parametrize("kind", odd_models.SINGLE)
@@ -176,6 +177,34 @@ def test_models_that_onnxruntime_optimised(kind: str, tmp_path: Path) -> None:
     assert len(network.layers) >= 5
     np.testing.assert_allclose(network.run(x), wanted, rtol=0, atol=1e-2 * np.abs(wanted).max())  # one step of the integers
     np.testing.assert_allclose(through_crossbars(network, x[:1])[0], network.run(x[:1]), rtol=0, atol=1e-4)
+
+
+def test_a_range_is_that_of_one_input(tmp_path: Path) -> None:
+    """A chip sees one input at a time: what quantises over its range does not see others, nor other chips."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    file = Path(__file__).parents[1] / "networks" / "residual_17.onnx"
+    quantize_dynamic(file, tmp_path / "whole.onnx")
+    with np.load(file.with_name("residual.npz")) as data:
+        x = data["inputs"][:4].astype(np.float32) * np.array([1.0, 0.2, 5.0, 1.0], np.float32)[:, None, None, None]
+    network = networks.load_network(onnx_models.deck(tmp_path / "whole.onnx"))
+    ordered = network.ordered(x)
+    assert ordered.is_single and not network.is_single
+    alone = np.concatenate([network.run(x[i : i + 1]) for i in range(4)])
+    np.testing.assert_array_equal(ordered.run(x), alone)
+    assert np.abs(network.run(x) - alone).max() > 1e-3 * np.abs(alone).max()  # a batch has one range
+    for chip in through_crossbars(ordered, x, chips=2):
+        np.testing.assert_allclose(chip, alone, rtol=0, atol=1e-2 * np.abs(alone).max())  # a step of the integers
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("CumSum", ["a", "zero"], ["b"]),
+        helper.make_node("DynamicQuantizeLinear", ["b"], ["q", "s", "z"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    mixed = odd_models.Odd(nodes, {"w": odd_models.f(4, 3), "zero": np.array(0, np.int64)}, ("n", 4))
+    network = networks.load_network(onnx_models.deck(odd_models.save(tmp_path / "mixed.onnx", mixed)))
+    with pytest.raises(DeckError, match="the model mixes the inputs of a batch"):
+        network.ordered(np.random.default_rng(0).normal(size=(2, 4)))
 
 
 def test_an_output_without_a_type_is_read(tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ class MatMulIntegerToFloat(_ToFloat):
 class DynamicQuantizeMatMul(_ToFloat):
     """A product of an array, quantised over its range, with integers."""
 
+    is_ranged = True
     weight_zero = 3
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:

@@ -70,6 +70,8 @@ class DequantizeLinear(_Scaled):
 class DynamicQuantizeLinear(Operator):
     """Eight bits over the range of the array."""
 
+    is_ranged = True
+
     def compute(self, x: Array) -> tuple[Array, Array, Array]:
         """Return integers, scale and zero point."""
         low, high = min(float(x.min(initial=0)), 0.0), max(float(x.max(initial=0)), 0.0)

@@ -107,6 +107,9 @@ class Operator:
     """Memory of its steps for each number that it is given, beside what it affords by itself; in proportion more for numbers of
     more than four bytes. Holds its output where that is no larger. [byte]"""
 
+    is_ranged = False
+    """Whether it rounds over the range of all inputs of a batch: such a network runs one input at a time."""
+
     def __init__(self, node: Node) -> None:
         self.node = node
 
