@@ -114,9 +114,8 @@ class Populations(Likelihood):
             self.times.append(np.stack([times[1:], np.full(times.size - 1, times[0])], axis=1))
         count = change.shape[-1]
         if count < FEWEST:
-            text = (
-                f"{count} cells of a level at one temperature tell no spread; allowed: {FEWEST} or more, read at the same times"
-            )
+            few = "1 cell" if count == 1 else f"{count} cells"
+            text = f"{few} of a level at one temperature: too few for a spread; allowed: {FEWEST} or more, read together"
             raise DeckError(Problem("", text, str(table.path)))
         rng = np.random.default_rng(0)
         again = np.stack([self._told(change[:, rng.integers(0, count, count)]) for _ in range(RESAMPLED)])
