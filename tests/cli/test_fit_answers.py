@@ -45,6 +45,7 @@ def saturating(path: Path, seed: int = 3) -> Path:
     return written(path, HEAD, rows)
 
 
+@pytest.mark.slow
 def test_a_law_with_a_bend_gets_the_interval_that_the_data_give(tmp_path: Path) -> None:
     """Cells caught on the shelf behind the bend made 0.2 to 6 eV of it, in silence."""
     table = read_table(saturating(tmp_path / "bakes.csv"))
@@ -78,6 +79,7 @@ def test_the_end_of_crystallisation_is_fitted_and_not_the_largest_reading(tmp_pa
     assert fit.device.g_max == pytest.approx(25e-6, rel=0.01) and fit.device.g_min == pytest.approx(0.2e-6)
 
 
+@pytest.mark.slow
 def test_drift_is_found_on_one_branch_with_its_reference_time(tmp_path: Path) -> None:
     """ν = 0.06 ± 0.01 from 20 s on: a mean and its mirror explain it alike, and the form holds it above 0."""
     rng, rows = np.random.default_rng(2), []
