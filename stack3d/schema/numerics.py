@@ -47,7 +47,7 @@ class MeshDeck(DeckModel):
     cells: Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "examples": list(CELLS)})] = "hex"
     """hex: bricks. tet: tetrahedra, for round or slanted parts, solved by `fem`. Or a kind that another package adds."""
     builder: Literal["auto", "gmsh", "arrays"] = "auto"
-    """How bricks reach DOLFINx (`backend: fem`): through Gmsh, or as arrays. auto: through Gmsh up to 40000 cells."""
+    """How bricks of backend `fem` reach DOLFINx: through Gmsh, or as arrays. auto: through Gmsh up to 40000 cells."""
     lateral: Annotated[Count, Field(ge=1, le=2048)]
     """Least number of elements across the longer side of the footprint. Outside the footprint elements grow."""
     refinement: Annotated[Number, Field(ge=1, le=64)] = 1.0
