@@ -10,8 +10,11 @@ from typing import Any
 from stack3d import units, yamlfile
 from stack3d.decks import map_files, region_tables
 from stack3d.decks.region_tables import HeatedRegion
+from stack3d.decks.wording import message_of
 from stack3d.errors import DeckError, Problem, brief
 from stack3d.floorplans import MOST_UNITS, in_deck
+from stack3d.schema.base import names_of
+from stack3d.schema.workload import SourceDeck
 from stack3d.yamlfile import FileLine, Items, Mapping
 
 ROUNDED = 5e-4
@@ -36,6 +39,7 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
             places.append(sources.places[i])
             continue
         place = source.places["map"]
+        problems += _unknown(source, f"power.sources[{i}]")
         try:
             for cell in _cells(source, f"power.sources[{i}]", folder_of(place)):
                 found.append(cell)
@@ -47,6 +51,14 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
     sources[:] = found
     sources.places = places
     return problems
+
+
+def _unknown(source: Mapping, key: str) -> Iterator[Problem]:
+    """Keys of a source that no source has: its cells, which the schema sees, have none of them."""
+    for word in source:
+        if word not in names_of(SourceDeck):
+            said = message_of({"type": "extra_forbidden"}, (word,), SourceDeck, {})
+            yield Problem(f"{key}.{word}", str(said), *source.places[word])
 
 
 def _cells(source: Mapping, key: str, folder: Path) -> Iterator[Mapping]:

@@ -150,3 +150,10 @@ def test_mistakes_of_regions_are_told_with_their_line(tmp_path: Path, old: str, 
         return
     with pytest.raises(DeckError, match=said):
         sources_of(tmp_path, map="power.csv", power=None)
+
+
+@pytest.mark.parametrize("key", ["nonsense", "map_unit", "pwoer"])
+def test_unknown_keys_of_a_source_with_a_map_are_refused(tmp_path: Path, key: str) -> None:
+    (tmp_path / "heat.csv").write_text("1, 2\n")
+    with pytest.raises(DeckError, match=rf"power.sources\[0\].{key}: unknown key '{key}'.*allowed: name, layer, x, y"):
+        sources_of(tmp_path, map="heat.csv", **{key: "W/cm^2"})
