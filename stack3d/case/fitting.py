@@ -19,7 +19,7 @@ COMFORTABLE = 4e9
 
 
 def fitting(scenario: Scenario) -> tuple[str, str]:
-    """The finest profile that fits, and what is said of finer ones.
+    """The finest profile that fits, else the one that takes least memory, and what is said of the others.
 
     Progress is told where the answer lets itself be waited for. Raises DeckError with every mistake, and when none fits.
     """
@@ -30,13 +30,15 @@ def fitting(scenario: Scenario) -> tuple[str, str]:
         chip = check(scenario.model_copy(update={"solver": deck}), sized=False)
         waiting("sizing the mesh", len(sizes) + 1, len(PROFILES) + 1)
         sizes[name] = sum(terms_of(chip).values())
+        if sizes[name] == min(sizes.values()):
+            smallest, least = name, chip
         if sizes[name] <= min(COMFORTABLE, memory.available()):
             break
     else:
-        check_size(chip)
-    finer = ", ".join(f"{other} {memory.size(size)}" for other, size in sizes.items() if other != name)
-    asked = f"The deck asks for the solver {name}, which takes {memory.size(sizes[name])} of memory"
-    return name, f"{asked}; finer ones would take more: {finer}." if finer else ""
+        check_size(least)
+    others = ", ".join(f"{other} {memory.size(size)}" for other, size in sizes.items() if other != smallest)
+    asked = f"The deck asks for the solver {smallest}, which takes {memory.size(sizes[smallest])} of memory"
+    return smallest, f"{asked}; the others would take more: {others}." if others else ""
 
 
 _WITH = """\

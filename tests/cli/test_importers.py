@@ -1,5 +1,6 @@
 """Files of HotSpot and 3D-ICE become decks that run, with the temperatures of the same stack written by hand."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from in_process import exit_code
 
 from stack3d import decks, yamlfile
-from stack3d.case import run_case
+from stack3d.case import fitting, run_case
 from stack3d.cli import main
 from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
@@ -324,7 +325,7 @@ def test_through_the_door(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
 @pytest.mark.parametrize(("memory", "solver", "said"), [
     ("", "standard", ""),
     ("100 MB", "draft", "The deck asks for the solver draft, which takes"),
-    ("55 MB", "study", "finer ones would take more: standard"),
+    ("55 MB", "study", "the others would take more: standard"),
     ("20 MB", None, "wants more than there is"),
 ])  # fmt: skip
 def test_the_profile_fits_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
@@ -337,6 +338,16 @@ def test_the_profile_fits_what_there_is(tmp_path: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr()
     assert code == (0 if solver else 2) and said in told.out + told.err
     assert output.exists() == bool(solver) and (solver is None or yamlfile.read(output)["solver"] == solver)
+
+
+def test_where_no_profile_is_small_the_smallest_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one that was tried was, though another takes less; and the note called that one finer."""
+    sizes = iter([{"mesh": 99.8e9}, {"mesh": 7.11e9}, {"mesh": 14.9e9}])
+    monkeypatch.setattr(sys.modules["stack3d.case.fitting"], "terms_of", lambda chip: next(sizes))
+    with imported("hotspot_chip").resolved() as case:
+        name, note = fitting(case.scenario)
+    assert name == "draft" and next(sizes, None) is None
+    assert note.endswith("takes 7.11 GB of memory; the others would take more: standard 99.8 GB, study 14.9 GB.")
 
 
 def test_thousands_of_units_come_in_as_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
