@@ -94,6 +94,7 @@ def export(
     from stack3d import results
 
     written_as(output, "heat for other tools is", ".cir", ".fmu", ".csv", ".ecxml")
+    notes: list[str] = []
     kind = output.suffix.lower()
     for option, value, of in (("--film", film, ".fmu"), ("--of", places, ".csv")):
         if value and kind != of:
@@ -108,5 +109,8 @@ def export(
         with drawn_from(given):
             tree = opened(given)
             text = results.netlist(tree) if kind == ".cir" else results.places_table(tree, places or "blocks")
+            notes = [
+                f"  note: the pin of {name} is {pin}" for name, pin in (results.renamed_pins(tree) if kind == ".cir" else [])
+            ]
         results.write_text(output, text)
-    typer.echo(str(output))
+    typer.echo("\n".join([str(output), *notes]))

@@ -20,7 +20,7 @@ from stack3d.results.ecxml import write_ecxml
 from stack3d.results.joined import join, open_results, write_study
 from stack3d.results.netcdf import write_json, write_record, write_text, write_tree
 from stack3d.results.places_table import places_table
-from stack3d.results.spice import netlist
+from stack3d.results.spice import netlist, renamed_pins
 from stack3d.results.unknown_bands import bands
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "places_table",
     "prepare",
     "read_record",
+    "renamed_pins",
     "resolved_yaml",
     "sources_of",
     "to_tree",

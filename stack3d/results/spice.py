@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +15,34 @@ from stack3d.layout import Floats
 if TYPE_CHECKING:
     import xarray as xr
 
+RESERVED = ("0", "gnd", "ground", "null", "params", "ambient")
+"""Words that a pin cannot have, in any case: the common node of a simulator, words of its own, and the last pin."""
+LEGAL = re.compile(r"[A-Za-z][A-Za-z0-9_\-]*")
+"""Names of pins. Nodes within ``whole`` begin with an underscore, which no pin does."""
 
-def netlist(tree: xr.DataTree) -> str:
-    """All subcircuits of a result with ``/impedance``.
 
-    ``foster_NAME`` and ``cauer_NAME`` have the pins ``junction ambient``; ``whole`` has a pin for every source and group, one
-    for every probe, and ``ambient`` last: a current into a source's pin heats it, and the voltage of a pin is the rise of the
-    source's own mean, or of the probe.
+def pin_names(places: Sequence[str]) -> list[str]:
+    """Pins of places, in their order: the names themselves, but for those that SPICE would take for another node.
+
+    SPICE ignores case. A name that is reserved, that is no name there, or that an earlier place has in any case, ends in
+    ``_pin``, with a number where that is taken too.
+    """
+    taken, pins = set(RESERVED), list[str]()
+    for name in places:
+        keeps = LEGAL.fullmatch(name) is not None and name.lower() not in taken
+        pins.append(name if keeps else "")
+        taken |= {name.lower()}
+    for i, name in enumerate(places):
+        if not pins[i]:
+            plain = re.sub(r"[^A-Za-z0-9_\-]", "_", name)
+            stem = f"{plain if plain[:1].isalpha() else f'n{plain}'}_pin"
+            pins[i] = next(new for k in count(1) if (new := stem if k == 1 else f"{stem}{k}").lower() not in taken)
+            taken.add(pins[i].lower())
+    return pins
+
+
+def renamed_pins(tree: xr.DataTree) -> list[tuple[str, str]]:
+    """Places of a result with ``/impedance`` whose pin in `netlist` has another name, each with that name.
 
     Parameters
     ----------
@@ -31,19 +54,47 @@ def netlist(tree: xr.DataTree) -> str:
     ResultsError
         For a result without an impedance.
     """
-    if "impedance" not in tree.children or "mode_rate" not in tree["impedance"]:
-        raise ResultsError("the result has no impedance; put impedance: {} into its scenario and run again")
-    found = tree["impedance"].to_dataset()
-    pins = " ".join(map(str, found["place"].values))
+    places = [str(name) for name in _impedance(tree)["place"].values]
+    return [(name, pin) for name, pin in zip(places, pin_names(places)) if name != pin]
+
+
+def netlist(tree: xr.DataTree) -> str:
+    """All subcircuits of a result with ``/impedance``.
+
+    ``foster_NAME`` and ``cauer_NAME`` have the pins ``junction ambient``; ``whole`` has a pin for every source and group, one
+    for every probe, and ``ambient`` last: a current into a source's pin heats it, and the voltage of a pin is the rise of the
+    source's own mean, or of the probe. Pins and subcircuits have the names of `pin_names`; comments tell those that differ.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Of one case.
+
+    Raises
+    ------
+    ResultsError
+        For a result without an impedance.
+    """
+    found = _impedance(tree)
+    pins = pin_names([str(name) for name in found["place"].values])
     lines = [
         f"* Thermal networks of {tree.attrs.get('scenario', 'a stack')}: 1 A is 1 W, 1 V is 1 K over ambient, 1 F is 1 J/K",
-        f"* At the films and conductivities of its steady state. Pins of whole: {pins} ambient",
+        f"* At the films and conductivities of its steady state. Pins of whole: {' '.join(pins)} ambient",
     ]
-    for name in map(str, found["source"].values):
-        own = found.sel(source=name)
-        lines += _foster(name, *_kept(own["foster_resistance"].values, own["foster_time_constant"].values))
-        lines += _cauer(name, *_kept(own["cauer_resistance"].values, own["cauer_capacitance"].values))
-    return "\n".join([*lines, *_whole(found), ""])
+    why = "a name that SPICE reserves or cannot tell from another"
+    lines += [f"* {pin} is {' '.join(name.split())}, {why}" for name, pin in renamed_pins(tree)]
+    for i, pin in enumerate(pins[: found.sizes["source"]]):
+        own = found.isel(source=i)
+        lines += _foster(pin, *_kept(own["foster_resistance"].values, own["foster_time_constant"].values))
+        lines += _cauer(pin, *_kept(own["cauer_resistance"].values, own["cauer_capacitance"].values))
+    return "\n".join([*lines, *_whole(found, pins), ""])
+
+
+def _impedance(tree: xr.DataTree) -> xr.Dataset:
+    """Impedance of a result; raises ResultsError for one without."""
+    if "impedance" not in tree.children or "mode_rate" not in tree["impedance"]:
+        raise ResultsError("the result has no impedance; put impedance: {} into its scenario and run again")
+    return tree["impedance"].to_dataset()
 
 
 def _kept(*columns: Floats) -> tuple[Floats, ...]:
@@ -68,20 +119,17 @@ def _chain(name: str, resistances: Floats, capacitances: Floats, *, grounded: bo
     yield ".ends"
 
 
-def _whole(found: xr.Dataset) -> Iterator[str]:
+def _whole(found: xr.Dataset, pins: Sequence[str]) -> Iterator[str]:
     """Every mode a capacitor of 1 F with its resistor, driven by all sources, shown at all pins."""
-    rates = found["mode_rate"].values
-    heated, pins = ([str(name) for name in found[dim].values] for dim in ("source", "place"))
+    rates, heated = found["mode_rate"].values, found.sizes["source"]
     yield f".subckt whole {' '.join(pins)} ambient"
     for k, rate in enumerate(rates):
-        yield f"Cm{k} m{k} 0 1"
-        yield f"Rm{k} m{k} 0 {1 / rate:.15e}"
-    for i, name in enumerate(heated):
-        yield f"Vp{i} {name} p{i}_0 0"
-        loads = found["mode_load"].sel(source=name).values
-        yield from (f"F{i}_{k} 0 m{k} Vp{i} {load:.15e}" for k, load in enumerate(loads))
-    for i, name in enumerate(pins):
-        nodes = [f"p{i}_0" if i < len(heated) else name, *(f"p{i}_{k}" for k in range(1, rates.size)), "ambient"]
-        shown = found["mode_shown"].sel(place=name).values
-        yield from (f"E{i}_{k} {nodes[k]} {nodes[k + 1]} m{k} 0 {value:.15e}" for k, value in enumerate(shown))
+        yield f"Cm{k} _m{k} 0 1"
+        yield f"Rm{k} _m{k} 0 {1 / rate:.15e}"
+    for i, loads in enumerate(found["mode_load"].transpose("source", ...).values):
+        yield f"Vp{i} {pins[i]} _p{i}_0 0"
+        yield from (f"F{i}_{k} 0 _m{k} Vp{i} {load:.15e}" for k, load in enumerate(loads))
+    for i, shown in enumerate(found["mode_shown"].transpose("place", ...).values):
+        nodes = [f"_p{i}_0" if i < heated else pins[i], *(f"_p{i}_{k}" for k in range(1, rates.size)), "ambient"]
+        yield from (f"E{i}_{k} {nodes[k]} {nodes[k + 1]} _m{k} 0 {value:.15e}" for k, value in enumerate(shown))
     yield ".ends"

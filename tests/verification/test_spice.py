@@ -13,7 +13,7 @@ import xarray as xr
 import stack3d
 from stack3d.cli import main
 from stack3d.layout import Floats
-from stack3d.results.spice import netlist
+from stack3d.results.spice import netlist, pin_names, renamed_pins
 
 STORED = Path(__file__).parents[1] / "reference" / "spice"
 """An impedance, its networks, and what ngspice 39 answered to them."""
@@ -112,6 +112,96 @@ def test_what_ngspice_answered_is_what_the_dataset_says(stored: Any) -> None:
     tree = xr.DataTree.from_dict({"/impedance": stored})
     assert netlist(tree) == (STORED / "net.cir").read_text()
     assert_answers(stored, *(np.loadtxt(STORED / f"{name}.txt") for name in ("steady", "gains", "steps")))
+
+
+CLASHING = [
+    "m0",
+    "p1_1",
+    "_m0",
+    "Core_1",
+    "core_1",
+    "core_1_pin",
+    "CORE_1",
+    "gnd",
+    "GND",
+    "ambient",
+    "0",
+    "n1",
+    "a b",
+    "core-1",
+]
+"""Names that are nodes of their own only in a dataset."""
+
+
+def named(stored: Any, names: list[str]) -> Any:
+    """The stored impedance with other names of its two sources and its probe."""
+    return xr.DataTree.from_dict({"/impedance": stored.assign_coords(source=names[:2], place=names)})
+
+
+def operating_point(text: str, heated: int) -> Floats:
+    """Voltages of the pins of ``whole`` over ambient, 1 A into one of them, by nodal analysis; case counts for nothing. [V]"""
+    inside = text.lower().split(".subckt whole ")[1].split(".ends")[0].splitlines()
+    pins, cards = inside[0].split(), [line.split() for line in inside[1:]]
+    nodes = {"0": 0, "gnd": 0, "ambient": 0}
+    for card in cards:
+        for node in card[1 : 5 if card[0][0] == "e" else 3]:
+            nodes.setdefault(node, len(nodes) - 2)
+    forced = {card[0]: len(nodes) - 2 + i for i, card in enumerate(c for c in cards if c[0][0] in "ve")}
+    matrix, right = (np.zeros((len(nodes) - 2 + len(forced),) * k) for k in (2, 1))
+    for name, *rest in cards:
+        a, b, value = nodes[rest[0]], nodes[rest[1]], float(rest[-1])
+        if name[0] == "r":
+            for row, sign in ((a, 1), (b, -1)):
+                matrix[row, a] += sign / value
+                matrix[row, b] -= sign / value
+        elif name[0] == "f":
+            matrix[a, forced[rest[2]]] += value
+            matrix[b, forced[rest[2]]] -= value
+        elif name[0] in "ve":
+            own = forced[name]
+            for node, sign in ((a, 1), (b, -1)):
+                matrix[node, own] += sign
+                matrix[own, node] += sign
+            if name[0] == "e":
+                matrix[own, nodes[rest[2]]] -= value
+                matrix[own, nodes[rest[3]]] += value
+            else:
+                right[own] = value
+    right[nodes[pins[heated]]] += 1.0
+    matrix[0], matrix[:, 0], matrix[0, 0], right[0] = 0.0, 0.0, 1.0, 0.0
+    found = np.linalg.solve(matrix, right)
+    return np.array([found[nodes[pin]] for pin in pins[:-1]])
+
+
+@pytest.mark.parametrize("names", [CLASHING[i : i + 3] for i in range(len(CLASHING) - 2)])
+def test_names_that_spice_takes_for_others_are_pins_of_their_own(stored: Any, names: list[str]) -> None:
+    """Of nodes within, of the ground, of ambient, and of one another in another case."""
+    tree = named(stored, names)
+    text = netlist(tree)
+    for heated in range(2):
+        np.testing.assert_allclose(operating_point(text, heated), stored["resistance"].values[heated], rtol=1e-6)
+    subcircuits = [line.split()[1].lower() for line in text.splitlines() if line.startswith(".subckt")]
+    assert len(set(subcircuits)) == len(subcircuits) == 5
+    for name, pin in renamed_pins(tree):
+        assert f"* {pin} is {name}, a name that SPICE" in text
+
+
+def test_names_that_spice_can_tell_stay_and_no_two_pins_are_one() -> None:
+    pins = pin_names(CLASHING)
+    kept = {name for name, pin in zip(CLASHING, pins) if name == pin}
+    assert kept == {"m0", "p1_1", "Core_1", "core_1_pin", "n1", "core-1"}
+    assert len({pin.lower() for pin in pins}) == len(pins)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [["m0", "p1_1", "Core_1"], ["Core_1", "core_1", "gnd"], ["ambient", "gnd", "core-1"]])
+def test_ngspice_tells_those_names_too(stored: Any, names: list[str], tmp_path: Path) -> None:
+    """The second source heated alone; nodes outside are the simulator's."""
+    (tmp_path / "net.cir").write_text(netlist(named(stored, names)))
+    drive = "names\n.include net.cir\nX1 a b p 0 whole\nI1 0 b 1\nRa a 0 1e15\nRp p 0 1e15\n.control\nset numdgt=15\n"
+    (tmp_path / "drive.cir").write_text(drive + "set wr_singlescale\nop\nwrdata out.txt v(a) v(b) v(p)\nquit\n.endc\n.end\n")
+    subprocess.run(["ngspice", "-b", "drive.cir"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "out.txt")[1:], stored["resistance"].values[1], rtol=1e-6)
 
 
 def test_the_impedance_is_still_that_of_the_stored_networks(net: tuple[Path, Any], stored: Any) -> None:
