@@ -297,3 +297,23 @@ def test_too_many_shapes_are_refused_before_they_are_merged(tmp_path: Path) -> N
     layout.write(str(files[0]))
     with pytest.raises(DeckError, match="draws 8100000000 shapes, at most 30000000"):
         import_files(files)
+
+
+def test_layers_that_are_drawn_and_not_taken_are_named(tmp_path: Path, place: Path) -> None:
+    files = drawn(tmp_path, [(0, 0, 30_000, 10_000)], (80_000, 40_000))
+    assert [n for n in import_files(files, "x").notes if "not taken" in n] == [
+        "Drawn, but not taken, for no layer of the table names it: '235/0'."
+    ]
+    (place / "one.csv").write_text("name,layer,thickness [um]\nbulk,,100\nm1,M1,\n")
+    notes = import_files([place / name for name in ("chip.def", "tech.lef", "one.csv")]).notes
+    assert [n for n in notes if "not taken" in n] == ["Drawn, but not taken, for no layer of the table names it: 'M2', 'V1'."]
+    assert not any("not taken" in n for n in import_files([place / name for name in DEF]).notes)
+
+
+def test_a_layer_of_def_that_no_lef_has_is_refused_where_it_is_drawn(place: Path) -> None:
+    text = (place / "chip.def").read_text()
+    (place / "chip.def").write_text(text.replace("- VDD ( * VDD )", "- M7 ( * M7 )").replace("ROUTED M2", "ROUTED M7"))
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if "ROUTED M2" in row)
+    said = rf"chip.def:{line}: layer: no LEF file has the layer 'M7' that is drawn; they have 'M1', 'M2'"
+    with pytest.raises(DeckError, match=said):
+        import_files([place / name for name in DEF])

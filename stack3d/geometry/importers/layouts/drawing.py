@@ -129,6 +129,13 @@ class DrawnLayout:
         told = (info.name or f"{info.layer}/{info.datatype}" for info in self._layout.layer_infos())
         return sorted({name for name in told if name != OUTLINE})
 
+    def left_out(self, names: Collection[str]) -> list[str]:
+        """What is drawn on layers other than some, as a table would call these."""
+        taken = set(self._indices(tuple(names)))
+        there = zip(self._layout.layer_indexes(), self._layout.layer_infos())
+        kept = {i.name or f"{i.layer}/{i.datatype}" for n, i in there if n not in taken and not self._top.bbox(n).empty()}
+        return sorted(kept - {OUTLINE})
+
     def check(self, names: Sequence[str], known: Collection[str], place: FileLine) -> None:
         """Raise DeckError for layers, named at a place, that are neither drawn nor known otherwise."""
         for name in names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +100,13 @@ class LefTechnology:
     layers: list[LayoutLayer] = field(default_factory=list)
     blocks: set[str] = field(default_factory=set)
     """Macros of class BLOCK."""
+    sections: set[tuple[str, str]] = field(default_factory=set)
+    """What is opened, and its name."""
+
+    @property
+    def known(self) -> set[str]:
+        """Layers of every type, those that are no metal too."""
+        return {name for kind, name in self.sections if kind == "LAYER"}
 
     @property
     def names(self) -> list[str]:
@@ -120,6 +128,7 @@ def read_lef(paths: Sequence[Path]) -> LefTechnology:
             words = text.split()
             if inner is None and len(words) == 2 and words[0] in OPENS and not words[1].endswith(";"):
                 inner, kind, thickness, opened = words[1], words[0], None, line
+                found.sections.add((kind, inner))
             elif inner is not None and words[0] == "END" and words[1:] == [inner]:
                 if kind in ("ROUTING", "CUT") and inner not in found.names:
                     found.layers.append(LayoutLayer(inner, (inner,), thickness, "", "", "", place_of(path, opened)))
@@ -152,6 +161,30 @@ def _said(words: Sequence[str], kind: str, thickness: float | None, at: tuple[Pa
             raise mistake(place_of(path, line), "THICKNESS", f"wants more than 0, got {few(words[1])}")
         return kind, metres
     return kind, thickness
+
+
+def refuse_unknown(drawn: Sequence[str], known: Collection[str], files: Sequence[Path]) -> None:
+    """Raise DeckError, where the first is drawn, for layers of a DEF file that no LEF file has: nothing says how wide they are.
+
+    Parameters
+    ----------
+    drawn : sequence of str
+    known : collection of str
+        Layers of the LEF files.
+    files : sequence of Path
+        The DEF file, then the LEF files, whose macros draw too.
+    """
+    unknown = [name for name in drawn if name not in known]
+    if not unknown:
+        return
+    word = rf"(?<!\S){re.escape(unknown[0])}(?![^\s;])"
+    routed = rf"\b(ROUTED|NEW|FIXED|COVER|SHIELD|LAYERS?|RECT|POLYGON)\s.*?{word}"
+    found = ((path, n) for how in (routed, word) for path in files for n, text in read_lines(path) if re.search(how, text))
+    path, line = next(found, (files[0], 1))
+    there = ", ".join(map(few, sorted(known)[:40])) or "none"
+    raise mistake(
+        place_of(path, line), "layer", f"no LEF file has the layer {few(unknown[0])} that is drawn; they have {there}"
+    )
 
 
 def missing_thickness(layers: Sequence[LayoutLayer]) -> Iterator[str]:

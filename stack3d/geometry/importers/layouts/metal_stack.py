@@ -20,6 +20,7 @@ from stack3d.geometry.importers.layouts.layer_table import (
     missing_thickness,
     read_lef,
     read_table,
+    refuse_unknown,
 )
 from stack3d.geometry.importers.parts import Element, box, deck_name, length, new_name, size
 from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported
@@ -70,6 +71,8 @@ class _MetalStack:
     def __init__(self, path: Path, lef: Sequence[Path], tables: Sequence[Path], cell: float | None) -> None:
         technology = read_lef(lef)
         self.drawing = DrawnLayout(path, lef)
+        if lef:
+            refuse_unknown(self.drawing.layers, technology.known, [path, *lef])
         self.path, self.notes = path, list(self.drawing.notes)
         self.whole = self.drawing.extent
         self.blocks = self.drawing.blocks(technology.blocks)
@@ -212,6 +215,9 @@ class _MetalStack:
         nx, ny = self.counts
         sides = (self.whole.x1 - self.whole.x0) / nx, (self.whole.y1 - self.whole.y0) / ny
         self.notes.append(f"Densities count in {nx} x {ny} cells of {sides[0] * 1e6:.4g} x {sides[1] * 1e6:.4g} um (--cell).")
+        if left := self.drawing.left_out({name for layer in self.layers for name in layer.drawn}):
+            named = ", ".join(map(few, left[:20])) + (f" and {len(left) - 20} more" if len(left) > 20 else "")
+            self.notes.append(f"Drawn, but not taken, for no layer of the table names it: {named}.")
         self.notes.append(f"Heat arises in {heated}, the layer under the lowest drawn one.")
         if any(layer.drawn and not layer.fill for layer in self.layers):
             self.notes.append(f"What is drawn is {FILL} where the table names no fill (assumed).")
