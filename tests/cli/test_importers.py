@@ -216,6 +216,36 @@ def test_a_power_trace_over_time_on_demand(tmp_path: Path) -> None:
         import_files([FOLDER / "hotspot_chip" / "chip.flp"], transient=True)
 
 
+def test_means_of_elements_are_those_that_3d_ice_writes(tmp_path: Path) -> None:
+    """``Tflp`` asks for means of elements: a run keeps them, and notes say where they and their extremes are."""
+    said = (FOLDER / "ice_tiers" / "tiers.stk").read_text()
+    asked = 'Tflp ( UPPER, "upper.txt", average, slot ) ;'
+    for path in (FOLDER / "ice_tiers").iterdir():
+        more = 'Tflpel ( LOWER.cpu, "cpu.txt", maximum, slot ) ;'
+        (tmp_path / path.name).write_text(path.read_text().replace(asked, f"{asked}\n {more}"))
+    assert asked in said
+    found = import_files([tmp_path / "tiers.stk"], transient=False)
+    assert found.scenario["maps"]["sources"] is True
+    for start in ("Output Tflp, average of an element: block_temperature", "Output Tflpel, maximum of an element: the largest"):
+        assert any(note.startswith(start) for note in found.notes)
+    kept = values(found.text(), tmp_path / "run", found.tables)
+    blocks, boxes = kept["thermal/block_temperature"], kept["thermal/map_temperature"]
+    of = {source["name"]: i for i, source in enumerate(found.scenario["power"]["sources"])}
+    layer = [layer["name"] for layer in found.layers].index("UPPER_source")
+    whole = kept["thermal/layer_temperature_mean"][layer]
+    np.testing.assert_allclose(blocks[of["UPPER_banks"]], whole, rtol=0, atol=1e-9)
+    mapped = found.scenario["maps"]["layers"].index("LOWER_source")
+    np.testing.assert_allclose(blocks[of["LOWER_cpu"]], boxes[mapped, 4:7, 2:6].mean(), rtol=0, atol=1e-9)
+    assert blocks[of["LOWER_cpu"]] > boxes[mapped].mean() + 0.1
+
+
+def test_maps_alone_keep_no_means_of_elements(tmp_path: Path) -> None:
+    for path in (FOLDER / "ice_tiers").iterdir():
+        (tmp_path / path.name).write_text(path.read_text().replace("Tflp ( UPPER", "Tmap ( UPPER").replace("average, ", ""))
+    found = import_files([tmp_path / "tiers.stk"], transient=False)
+    assert "sources" not in found.scenario["maps"] and not any("block_temperature" in note for note in found.notes)
+
+
 def test_a_transient_stack_can_be_taken_over_steady() -> None:
     found = imported("ice_tiers", transient=False)
     assert "transient" not in found.scenario and not found.tables

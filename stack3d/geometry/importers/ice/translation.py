@@ -24,6 +24,12 @@ WITHOUT_EQUIVALENT = {
     "Tcoolant": "the dataset holds the mean outlet temperature of each cavity and the mean of its layer.",
 }
 """Outputs that are neither probes nor maps, and where to find what they say."""
+OF_ELEMENTS = {
+    "average": "block_temperature, of every rectangle its own (`stack3d export RESULT --of blocks -o blocks.csv`)",
+    "maximum": "the largest of map_temperature within it; layer_temperature_max is that of the whole layer",
+    "minimum": "the smallest of map_temperature within it",
+}
+"""What of an element ``Tflp`` and ``Tflpel`` ask for, and where it is in a result."""
 
 
 def read(path: Path, name: str, transient: bool | None = None) -> Imported:
@@ -160,8 +166,12 @@ def _point(s: Statement) -> tuple[float, float]:
 
 
 def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, str]) -> dict[str, Any]:
-    """``T`` becomes a probe, ``Tmap``, ``Tflp`` and ``Tflpel`` a map on 3D-ICE's cells; of others the notes tell."""
+    """``T`` becomes a probe, ``Tmap`` a map on 3D-ICE's cells, ``Tflp`` and ``Tflpel`` means of sources too.
+
+    Of others the notes tell.
+    """
     mapped: list[str] = []
+    sources = False
     for s in about.outputs:
         kind = s.word(0)
         if kind in WITHOUT_EQUIVALENT:
@@ -177,10 +187,9 @@ def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, st
             draft.add_probe(f"T_{name}", layer_of[name], x, y, s.place)
         elif kind in ("Tmap", "Tflp", "Tflpel"):
             mapped.append(layer_of[name])
-            if kind == "Tflpel" and element not in {e.name for e in part.floorplan}:
-                raise s.fail(
-                    f"unknown element {few(element)}{did_you_mean(element, [e.name for e in part.floorplan])} of {few(name)}"
-                )
+            if kind != "Tmap":
+                sources = True
+                _explain_elements(draft, s, part, element if kind == "Tflpel" else None)
         else:
             known = ("T", "Tmap", "Tflp", "Tflpel", *WITHOUT_EQUIVALENT)
             raise s.fail(f"unknown output {few(kind)}{did_you_mean(kind, known)}; known: {', '.join(known)}")
@@ -190,7 +199,17 @@ def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, st
         raise mistake(draft.place, "dimensions", "wants cell length and width, on which maps lie")
     d = about.dimensions
     grid = [min(MOST_BOXES, max(1, round(d[f"chip_{way}"] / d[f"cell_{way}"]))) for way in ("length", "width")]
-    return {"maps": {"layers": list(dict.fromkeys(mapped)), "grid": grid}}
+    return {"maps": {"layers": list(dict.fromkeys(mapped)), "grid": grid, **({"sources": True} if sources else {})}}
+
+
+def _explain_elements(draft: ScenarioDraft, s: Statement, part: Instance, element: str | None) -> None:
+    """Tell where the result has what an output asks of elements; raises DeckError for one that is not there."""
+    known = [e.name for e in part.floorplan]
+    if element is not None and element not in known:
+        raise s.fail(f"unknown element {few(element)}{did_you_mean(element, known)} of {few(part.name)}")
+    for word in s.words:
+        if word in OF_ELEMENTS:
+            draft.note(f"Output {s.word(0)}, {word} of an element: {OF_ELEMENTS[word]}.")
 
 
 def _times(about: Description, draft: ScenarioDraft) -> list[float]:
