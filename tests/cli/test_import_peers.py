@@ -132,7 +132,7 @@ def test_mistakes_of_the_deck_stand_at_the_lines_of_the_file(
         main()
     assert leave.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: shapes_a.flp:7: ") and "reaches outside layer 'U_source'" in said and said.count("\n") == 1
+    assert said == "error: shapes_a.flp:7: bar: reaches outside the chip, 4000 x 3000 um\n"
     assert not (tmp_path / "out").exists()
 
 

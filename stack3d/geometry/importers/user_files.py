@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from stack3d import yamlfile
+from stack3d import units, yamlfile
 from stack3d.errors import DeckError, Problem, few
 from stack3d.floorplans import MOST_BYTES
 from stack3d.yamlfile import FileLine
+
+LEAST = units.LEAST
+"""Of a quantity that is above zero, in the unit of `units.SI`."""
 
 
 def place_of(path: Path, line: int = 1) -> FileLine:
@@ -19,6 +22,30 @@ def place_of(path: Path, line: int = 1) -> FileLine:
 def mistake(place: FileLine, key: str, message: str) -> DeckError:
     """Error at a place."""
     return DeckError(Problem(key, message, *place))
+
+
+def within(value: float, dimension: str, place: FileLine, named: tuple[str, str, str], *, least: float | None = LEAST) -> float:
+    """A quantity that is not below `least` and no larger than anything is, as decks hold them; raises DeckError.
+
+    Parameters
+    ----------
+    value : float
+        [SI]
+    dimension : str
+        As in `units.SI`.
+    place : (file, line)
+    named : (str, str, str)
+        Key, for the message; what is counted, empty where the key says so; the number as the file has it.
+    least : float or None
+        [SI], LEAST for what is above zero, 0 for zero or more, None for either sign.
+    """
+    key, what, text = named
+    most, said = units.most_of(dimension), f"{what} " if what else ""
+    if least is not None and value < least:
+        raise mistake(place, key, f"{said}wants {'0 or more' if least == 0 else 'a number above zero'}, got {text}")
+    if not abs(value) <= most:
+        raise mistake(place, key, f"{said}is at most {most:g} {units.SI[dimension]}, got {text}")
+    return value
 
 
 def find_file(name: str, place: FileLine, key: str) -> Path:

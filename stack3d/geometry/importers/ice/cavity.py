@@ -16,6 +16,14 @@ PIN_KEYS = (
     "height", "pin diameter", "pin pitch", "pin distribution", "pin material", "darcy velocity",
     "coolant volumetric heat capacity", "coolant incoming temperature",
 )  # fmt: skip
+COUNTED = {
+    **dict.fromkeys(("height", "length", "diameter", "pitch"), ("length", MICRO)),
+    "rate": ("flow_rate", 1 / 6e7),
+    "velocity": ("velocity", MICRO),
+    "capacity": ("heat_capacity", 1 / MICRO**3),
+    "temperature": ("temperature", 1.0),
+}
+"""Last word of a key → its dimension, and the size of what the file counts in, in SI."""
 SIDES = ("side", "top", "bottom")
 ARRANGEMENTS = {"inline": "in_line", "staggered": "staggered"}
 
@@ -66,8 +74,10 @@ class Cavity:
         return self.given[key]
 
     def number(self, key: str) -> float:
-        """Value of a key, as the file counts it; raises DeckError."""
-        return self.statement(key).values(len(key.split()), (1,))[0]
+        """Value of a key in SI, above zero; raises DeckError."""
+        s, at = self.statement(key), len(key.split())
+        s.values(at, (1,))
+        return s.amount(at, *COUNTED[key.split()[-1]])
 
     def films(self) -> dict[str, float]:
         """Film coefficients as written, by side, "" for one for all. [W m⁻² K⁻¹]"""
@@ -75,12 +85,12 @@ class Cavity:
         if len(s.words) == 5:
             if len(s.words) > 4 and s.words[4] in SIDES:
                 raise s.fail(f"wants a number after {few(s.words[4])}")
-            return {"": s.value(4) / MICRO**2}
+            return {"": s.amount(4, "film_coefficient", 1 / MICRO**2)}
         found = {}
         for i in range(4, len(s.words), 2):
             if s.words[i] not in SIDES:
                 raise s.fail(f"wants {', '.join(SIDES)}, got {few(s.words[i])}")
-            found[s.words[i]] = s.value(i + 1) / MICRO**2
+            found[s.words[i]] = s.amount(i + 1, "film_coefficient", 1 / MICRO**2)
         wanted = SIDES if self.model == "4rm" else SIDES[1:]
         if set(found) != set(wanted):
             raise s.fail(f"wants one number, or {', '.join(wanted)}, got {', '.join(found) or 'none'}")
@@ -88,10 +98,10 @@ class Cavity:
 
     def walls(self) -> tuple[float, float, float, float]:
         """Width of a channel, of a wall, of the first and of the last wall. [m]"""
-        channel, wall = (MICRO * self.number(f"{part} length") for part in ("channel", "wall"))
+        channel, wall = (self.number(f"{part} length") for part in ("channel", "wall"))
         if self.model == "2rm":  # a pitch is a channel and half a wall to both sides of it
             return channel, wall, 0.5 * wall, 0.5 * wall
-        edges = [MICRO * self.number(k) if k in self.given else wall for k in ("first wall length", "last wall length")]
+        edges = [self.number(k) if k in self.given else wall for k in ("first wall length", "last wall length")]
         return channel, wall, edges[0], edges[1]
 
     def coefficients(self) -> tuple[float, float, float]:
@@ -105,7 +115,7 @@ class Cavity:
         if self.model == "4rm":
             return side, top, bottom
         width, wall, *_ = self.walls()
-        height, pitch = MICRO * self.number("height"), width + wall
+        height, pitch = self.number("height"), width + wall
         side = 0.5 * (top + bottom) * pitch / (width + height)
         ceiling, floor = (side + sign * 0.5 * (top - bottom) * pitch / width for sign in (1.0, -1.0))
         if min(ceiling, floor) <= 0:
@@ -124,7 +134,7 @@ class Cavity:
     def _coolant(self) -> dict[str, Any]:
         return {
             "direction": "y",
-            "coolant": {"heat_capacity": f"{self.number('coolant volumetric heat capacity') / MICRO**3:.12g} J/m^3/K"},
+            "coolant": {"heat_capacity": f"{self.number('coolant volumetric heat capacity'):.12g} J/m^3/K"},
             "inlet_temperature": f"{self.number('coolant incoming temperature'):.12g} K",
         }
 
@@ -134,13 +144,13 @@ class Cavity:
         if s.word(2) not in ARRANGEMENTS:
             raise s.fail(f"wants {' or '.join(ARRANGEMENTS)}, got {few(s.word(2))}")
         arrangement = ARRANGEMENTS[s.word(2)]
-        section = MICRO * self.number("height") * chip_length
+        section = self.number("height") * chip_length
         return {
             "arrangement": arrangement,
-            "diameter": length(MICRO * self.number("pin diameter")),
-            "pitch": length(MICRO * self.number("pin pitch")),
+            "diameter": length(self.number("pin diameter")),
+            "pitch": length(self.number("pin pitch")),
             **self._coolant,
-            "flow_rate": f"{MICRO * self.number('darcy velocity') * section * 6e7:.12g} ml/min",
+            "flow_rate": f"{self.number('darcy velocity') * section * 6e7:.12g} ml/min",
             "law": f"measured_{arrangement}",
         }
 
@@ -158,7 +168,7 @@ class Cavity:
             "wall_width": length(wall),
             "edge_wall_width": length(first) if first == last else [length(first), length(last)],
             **self._coolant,
-            "flow_rate": f"{self.number('coolant flow rate'):.12g} ml/min",
+            "flow_rate": f"{self.number('coolant flow rate') * 6e7:.12g} ml/min",
             "wall_film_coefficient": f"{side:.12g} W/m^2/K",
         }
         if ceiling != side or floor != side:

@@ -12,7 +12,7 @@ from typing import Any
 
 from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.cavity import Cavity
-from stack3d.geometry.importers.ice.floorplan import read_floorplan, read_layout, set_property
+from stack3d.geometry.importers.ice.floorplan import read_floorplan, read_layout, refuse_outside, refuse_overlaps, set_property
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import find_file, mistake, place_of
@@ -129,6 +129,7 @@ def read_description(path: Path) -> Description:
         raise mistake(place_of(path), "dimensions", "is missing, or lacks chip length and width")
     if not about.stack:
         raise mistake(place_of(path), "stack", "is missing")
+    _check_places(about)
     if (last := about.stack[-1]).kind == "channel":
         raise mistake(
             last.place, "stack", f"channel {few(last.name)} lies at the bottom; there has to be a die or a layer below it"
@@ -136,8 +137,22 @@ def read_description(path: Path) -> Description:
     return about
 
 
+def _check_places(about: Description) -> None:
+    """Raises DeckError for elements outside the chip, or over each other."""
+    for elements in (*about.floorplans.values(), *(layer.layout for layer in about.layers.values())):
+        refuse_outside(elements, about.chip)
+    for elements in about.floorplans.values():
+        refuse_overlaps(elements)
+
+
 def _material(about: Description, s: Statement) -> None:
     set_property(s, about.solids)
+
+
+def _last(s: Statement, index: int) -> int:
+    """The index, of the one number that ends a statement; raises DeckError."""
+    s.values(index, (1,))
+    return index
 
 
 def _sink(about: Description, s: Statement) -> None:
@@ -146,13 +161,13 @@ def _sink(about: Description, s: Statement) -> None:
     side = "bottom" if s.heading[0] == "bottom" else "top"
     sink = about.sinks.setdefault(side, Sink(s.place))
     if s.words[:3] == ("heat", "transfer", "coefficient"):
-        about.sinks[side] = replace(sink, film=s.values(3, (1,))[0] / MICRO**2)
+        about.sinks[side] = replace(sink, film=s.amount(_last(s, 3), "film_coefficient", 1 / MICRO**2, least=0.0))
     elif "temperature" in s.words[:2]:
-        about.sinks[side] = replace(sink, temperature=s.values(s.words.index("temperature") + 1, (1,))[0])
+        about.sinks[side] = replace(sink, temperature=s.amount(_last(s, s.words.index("temperature") + 1), "temperature", 1.0))
     elif s.words[0] in ("sink", "spreader") and {"height", "area", "material"} <= set(s.words):
         at = {key: s.words.index(key) + 1 for key in ("height", "area", "material")}
-        edge = max(s.value(at["area"]), 0.0) ** 0.5 * MICRO
-        about.plates.append((s.words[0], MICRO * s.value(at["height"]), edge, about.solid(s.word(at["material"]), s), s.place))
+        height, area = s.amount(at["height"], "length", MICRO), s.amount(at["area"], "area", MICRO**2)
+        about.plates.append((s.words[0], height, area**0.5, about.solid(s.word(at["material"]), s), s.place))
     else:
         raise s.fail(f"unknown words {few(' '.join(s.words))}; known: heat transfer coefficient, temperature")
 
@@ -164,7 +179,7 @@ def _dimensions(about: Description, s: Statement) -> None:
         for i in range(1, len(s.words), 2):
             if s.words[i] not in ("length", "width"):
                 raise s.fail(f"wants length and width, got {few(s.words[i])}")
-            value = MICRO * s.value(i + 1)
+            value = s.amount(i + 1, "length", MICRO, least=None)
             if value <= 0:
                 raise s.fail(f"wants a {s.words[i]} above zero, got {s.words[i + 1]}")
             about.dimensions[f"{s.words[0]}_{s.words[i]}"] = value
@@ -177,7 +192,7 @@ def _layer(about: Description, s: Statement) -> None:
     if (s.words[0] == "height" and layer.height is not None) or (s.words[0] == "material" and layer.material is not None):
         raise s.fail(f"there are two of {few(s.words[0])}")
     if s.words[0] == "height":
-        layer.height = MICRO * s.values(1, (1,))[0]
+        layer.height = s.amount(_last(s, 1), "length", MICRO)
     elif s.words[0] == "material":
         layer.material = about.solid(s.word(1), s)
     elif s.words[0] == "layout":
@@ -199,7 +214,7 @@ def _slab(about: Description, s: Statement, rest: tuple[str, ...], is_source: bo
         return Slab(layer.height, layer.material, name, layer.head.place, is_source, layer.layout)
     if len(rest) != 2:
         raise s.fail(f"wants a thickness and a material, or a layer, got {few(' '.join(rest))}")
-    return Slab(MICRO * s.value(s.words.index(rest[0])), about.solid(rest[1], s), rest[1].lower(), s.place, is_source)
+    return Slab(s.amount(s.words.index(rest[0]), "length", MICRO), about.solid(rest[1], s), rest[1].lower(), s.place, is_source)
 
 
 def _die(about: Description, s: Statement) -> None:
@@ -260,7 +275,7 @@ def _channels(about: Description, s: Statement, name: str) -> Slab:
         where = "right under another" if about.stack else "on top"
         raise s.fail(f"channel {few(name)} lies {where}; there has to be a die or a layer above it")
     walls, flow = cavity.material, cavity.flow(about.dimensions["chip_length"], s)
-    return Slab(MICRO * cavity.number("height"), about.solid(walls.word(2), walls), "channel", s.place, flow=flow)
+    return Slab(cavity.number("height"), about.solid(walls.word(2), walls), "channel", s.place, flow=flow)
 
 
 def _solver(about: Description, s: Statement) -> None:
@@ -269,14 +284,14 @@ def _solver(about: Description, s: Statement) -> None:
         for key in ("step", "slot"):
             if key not in s.words:
                 raise s.fail("wants 'transient step TIME, slot TIME'")
-            value = s.value(s.words.index(key) + 1)
+            value = s.amount(s.words.index(key) + 1, "time", 1.0, least=None)
             if value <= 0:
                 raise s.fail(f"wants a {key} above zero, got {value:g}")
             setattr(about, key, value)
         if (about.slot or 0.0) < (about.step or 0.0):
             raise s.fail(f"wants a slot of at least one step, got {about.slot:g} and {about.step:g}")
     elif s.words[:2] == ("initial", "temperature"):
-        about.initial = s.values(2, (1,))[0]
+        about.initial = s.amount(_last(s, 2), "temperature", 1.0)
     elif s.words[0] not in ("steady", "numofcores"):
         raise s.fail(f"unknown words {few(' '.join(s.words))}; known: steady, transient, initial temperature, numofcores")
 

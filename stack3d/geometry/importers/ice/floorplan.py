@@ -42,7 +42,8 @@ class _Draft:
         elif key == "rectangle":
             self.boxes.append(_rectangle(s, s.values(1, (4,))))
         elif key == "power" and s.words[1:2] == ("values",):
-            self.powers = tuple(s.values(2))
+            s.values(2)
+            self.powers = tuple(s.amount(i, "power", 1.0, least=None) for i in range(2, len(s.words)))
         elif key == "material":
             self.material = solid_of(s.word(1), s)
         elif key != "discretization":
@@ -77,12 +78,22 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
         drafts[-1].take(s, solid_of)
     if not drafts:
         raise mistake(place_of(path), "", "holds no element")
-    elements = tuple(draft.finished() for draft in drafts)
-    _refuse_overlaps(elements)
-    return elements
+    return tuple(draft.finished() for draft in drafts)
 
 
-def _refuse_overlaps(elements: Sequence[Element]) -> None:
+def refuse_outside(elements: Sequence[Element], chip: Rectangle) -> None:
+    """Raises DeckError for the first element that reaches outside the chip, or that no chip could hold."""
+    for element in elements:
+        if not all(chip.contains(part) and part.area > 0 for part in element.boxes):
+            raise mistake(element.place, element.name, f"reaches outside the chip, {told_size(chip)}")
+
+
+def told_size(chip: Rectangle) -> str:
+    """Length and width of the chip as its file counts them."""
+    return f"{chip.x1 / MICRO:g} x {chip.y1 / MICRO:g} um"
+
+
+def refuse_overlaps(elements: Sequence[Element]) -> None:
     """Raises DeckError where two rectangles of a floorplan, of one element or of two, share an area."""
     owners = [element for element in elements for _ in element.boxes]
     corners = np.array([(b.x0, b.y0, b.x1, b.y1) for element in elements for b in element.boxes])
@@ -100,10 +111,12 @@ def set_property(s: Statement, solids: dict[str, Solid]) -> None:
     if has.get(s.words[0]):
         raise s.fail(f"there are two of {few(' '.join(s.words[:2]))}")
     if s.words[:2] == ("thermal", "conductivity"):
-        k = [v / MICRO for v in s.values(2, (1, 3))]
+        s.values(2, (1, 3))
+        k = [s.amount(i, "conductivity", 1 / MICRO) for i in range(2, len(s.words))]
         solids[name] = Solid((k[0], k[-2 if len(k) == 3 else 0], k[-1]), known.heat_capacity)
     elif s.words[:3] == ("volumetric", "heat", "capacity"):
-        solids[name] = Solid(known.conductivity, s.values(3, (1,))[0] / MICRO**3)
+        s.values(3, (1,))
+        solids[name] = Solid(known.conductivity, s.amount(3, "heat_capacity", 1 / MICRO**3))
     else:
         raise s.fail(f"unknown property {few(' '.join(s.words))}; known: thermal conductivity, volumetric heat capacity")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.description import Description, Instance, Sink, Slab, read_description
+from stack3d.geometry.importers.ice.floorplan import told_size
 from stack3d.geometry.importers.ice.words import MICRO, Statement
 from stack3d.geometry.importers.parts import length
 from stack3d.geometry.importers.scenario_text import Imported, ScenarioDraft, filled
@@ -157,12 +158,15 @@ def _part(about: Description, s: Statement, name: str) -> Instance:
     return known[name]
 
 
-def _point(s: Statement) -> tuple[float, float]:
+def _point(about: Description, s: Statement) -> tuple[float, float]:
     """Coordinates of an output, before or after the name of its file; raises DeckError. [m]"""
     at = [i for i, word in enumerate(s.words) if i > 1 and word[0] != '"' and word not in INSTANTS]
     if len(at) != 2:
         raise s.fail("wants 'T (PART, X, Y, \"FILE\", WHEN)'")
-    return MICRO * s.value(at[0]), MICRO * s.value(at[1])
+    x, y = (MICRO * s.value(i) for i in at)
+    if not (0.0 <= x <= about.chip.x1 and 0.0 <= y <= about.chip.y1):
+        raise s.fail(f"{few(s.word(1))}: the point lies outside the chip, {told_size(about.chip)}")
+    return x, y
 
 
 def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, str]) -> dict[str, Any]:
@@ -183,7 +187,7 @@ def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, st
         name, _, element = whole.partition(".")
         part = _part(about, s, name)
         if kind == "T":
-            x, y = _point(s)
+            x, y = _point(about, s)
             draft.add_probe(f"T_{name}", layer_of[name], x, y, s.place)
         elif kind in ("Tmap", "Tflp", "Tflpel"):
             mapped.append(layer_of[name])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from stack3d.errors import DeckError, few
 from stack3d.floorplans import number, read_text
-from stack3d.geometry.importers.user_files import mistake, place_of
+from stack3d.geometry.importers.user_files import LEAST, mistake, place_of, within
 from stack3d.yamlfile import FileLine
 
 MICRO = 1e-6
@@ -52,6 +53,24 @@ class Statement:
         """Word `index` as a number; raises DeckError."""
         return number(self.word(index), self.path, self.line, self.title)
 
+    def amount(self, index: int, dimension: str, scale: float, *, least: float | None = LEAST) -> float:
+        """Word `index` in SI; raises DeckError.
+
+        Parameters
+        ----------
+        index : int
+        dimension : str
+            As in `units.SI`.
+        scale : float
+            One of what the file counts in. [SI]
+        least : float or None
+            As in `within`. [SI]
+        """
+        before = list(takewhile(lambda word: not _is_number(word), reversed(self.words[:index])))
+        what = " ".join(before[::-1] or [word for word in self.words[:index] if not _is_number(word)])
+        value = scale * self.value(index)
+        return within(value, dimension, self.place, (self.title, what, few(self.word(index))), least=least)
+
     def values(self, start: int, counts: tuple[int, ...] = ()) -> list[float]:
         """The words from `start` on as numbers, one of `counts` of them; raises DeckError."""
         found = [self.value(i) for i in range(start, len(self.words))]
@@ -65,6 +84,10 @@ class Statement:
         if len(self.heading) != 2:
             raise self.fail(f"wants '{key} NAME:'")
         return self.heading[1]
+
+
+def _is_number(word: str) -> bool:
+    return word[0] in "+-.0123456789"
 
 
 def statements(path: Path) -> Iterator[Statement]:

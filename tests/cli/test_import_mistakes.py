@@ -1,0 +1,71 @@
+"""One mistake in a file of another tool is one line, at the user's own file and line and in the words of that file."""
+
+from pathlib import Path
+
+import pytest
+from in_process import exit_code
+
+FOLDER = Path(__file__).parents[1] / "imports"
+GIVEN = {
+    "hotspot_chip": ["chip.flp", "chip.ptrace", "chip.config"],
+    "ice_die": ["die.stk"],
+    "ice_pins": ["pins.stk"],
+    "ice_channels": ["cooled.stk"],
+    "ice_tiers": ["tiers.stk"],
+}
+
+
+def refused(run: str, file: str, old: str, new: str, folder: Path) -> None:
+    """Import the files of a run, one of them changed, in the folder that the command runs in; nothing is written."""
+    for path in (FOLDER / run).iterdir():
+        text = path.read_text()
+        if path.name == file:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (folder / path.name).write_text(text)
+    assert exit_code("import", *GIVEN[run], "-o", "out.yaml") == 2
+    assert not (folder / "out.yaml").exists()
+
+
+OF_ICE = [
+    ("ice_die", "die.stk", "coefficient 1.0e-8", "coefficient -1e-8",
+     "die.stk:6: top heat sink: heat transfer coefficient wants 0 or more, got '-1e-8'"),
+    ("ice_die", "die.stk", "thermal conductivity     1.30e-4", "thermal conductivity 0",
+     "die.stk:2: material SILICON: thermal conductivity wants a number above zero, got '0'"),
+    ("ice_die", "die.stk", "T (", "T (CORE, 20000, 10, \"far.txt\", final) ; T (",
+     "die.stk:25: output: 'CORE': the point lies outside the chip, 10000 x 8000 um"),
+    ("ice_die", "core.flp", "position 0, 0", "position -5, 0", "core.flp:2: hot: reaches outside the chip, 10000 x 8000 um"),
+    ("ice_die", "core.flp", "position 0, 0", "position 1e300, 0", "core.flp:2: hot: reaches outside the chip, 10000 x 8000 um"),
+    ("ice_pins", "pins.stk", "pin pitch 100", "pin pitch -1",
+     "pins.stk:9: pinfin: pin pitch wants a number above zero, got '-1'"),
+    ("ice_pins", "pins.stk", "pin diameter 50", "pin diameter 1e300",
+     "pins.stk:8: pinfin: pin diameter is at most 1000 m, got '1e300'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("run", "file", "old", "new", "line"), OF_ICE)
+def test_3d_ice(
+    run: str, file: str, old: str, new: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """They named keys of decks, at the line of the stack or the first one."""
+    monkeypatch.chdir(tmp_path)
+    refused(run, file, old, new, tmp_path)
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_a_floorplan_of_two_dies_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was told once a die, and its columns of powers over time as sources that are not there."""
+    monkeypatch.chdir(tmp_path)
+    for path in (FOLDER / "ice_pins").iterdir():
+        (tmp_path / path.name).write_text(path.read_text())
+    stack = (tmp_path / "pins.stk").read_text().replace("steady", "transient step 0.01, slot 0.02")
+    (tmp_path / "pins.stk").write_text(stack)
+    for path in tmp_path.glob("*.flp"):
+        path.write_text("all :\n  position 0, 0 ;\n  dimension 99999, 10000 ;\n  power values 1, 2 ;\n")
+    assert stack.count(".flp") == 2 and len(list(tmp_path.glob("*.flp"))) == 1
+    assert exit_code("import", "pins.stk", "-o", "out.yaml") == 2
+    [file] = tmp_path.glob("*.flp")
+    assert capsys.readouterr().err == f"error: {file.name}:2: all: reaches outside the chip, 10000 x 10000 um\n"
