@@ -54,6 +54,26 @@ def test_3d_ice(
     assert capsys.readouterr().err == f"error: {line}\n"
 
 
+@pytest.mark.parametrize(("file", "old", "new", "line"), [
+    ("chip.ptrace", "18.0", "1e40", "chip.ptrace:3: core: is at most 1e+12 W, got '1e40'"),
+    ("chip.config", "-s_sink        0.024", "-s_sink 1e5", "chip.config:5: s_sink: is at most 1000 m, got '1e5'"),
+    ("chip.config", "-ambient", "-ambient 1e9\n#", "chip.config:8: ambient: is at most 1e+06 K, got '1e9'"),
+])  # fmt: skip
+def test_hotspot(
+    file: str,
+    old: str,
+    new: str,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They named keys of decks, powers at a line of the floorplan."""
+    monkeypatch.chdir(tmp_path)
+    refused("hotspot_chip", file, old, new, tmp_path)
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
 def test_a_floorplan_of_two_dies_is_told_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stack3d import yamlfile
 from stack3d.errors import DeckError
 from stack3d.geometry.importers.hotspot.hotspot_files import (
     DEFAULTS,
@@ -199,7 +200,7 @@ def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> 
         draft.add_layer(slab.name, thickness, material, slab.place, blocks=slab.floorplan)
     for part in ("spreader", "sink"):
         place = config.places.get(f"t_{part}", draft.place)
-        edge = [length(n[f"s_{part}"])] * 2
+        edge = yamlfile.wrapped([length(n[f"s_{part}"])] * 2, config.places.get(f"s_{part}", draft.place))
         draft.add_layer(part, n[f"t_{part}"], config.solid(part).deck(), place, more={"size": edge})
     top = {"resistance": f"{n['r_convec']:.12g} K/W", "heat_capacity": f"{n['c_convec']:.12g} J/K"}
     draft.more["cooling"] = {"top": top, **bottom, "ambient": f"{n['ambient']:.12g} K"}

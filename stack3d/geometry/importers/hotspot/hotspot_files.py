@@ -14,7 +14,7 @@ from pathlib import Path
 from stack3d.errors import DeckError, did_you_mean, few, repeated
 from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.parts import Element, Solid
-from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines
+from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines, within
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
 
@@ -28,6 +28,8 @@ DEFAULTS: dict[str, float] = {
     "s_sub": 21e-3, "t_sub": 1e-3, "s_solder": 21e-3, "t_solder": 0.94e-3, "s_pcb": 0.1, "t_pcb": 2e-3,
 }  # fmt: skip
 """HotSpot's own, for keys that the configuration does not set. SI."""
+BY_NUMBER = ("heat_capacity", "")
+"""Dimensions of the two numbers that stand for a material: its capacity and its resistivity."""
 MOST_DIGITS = 6
 """Of the number of a layer."""
 PARTS = ("chip", "interface", "spreader", "sink")
@@ -70,7 +72,7 @@ def read_materials(path: Path) -> dict[str, Solid]:
         rest = list(islice(words, count - 1))
         if count == 1 or len(rest) < count - 1:
             raise mistake(place_of(path, line), name, "wants solid or fluid, then its numbers")
-        k, capacity = (_positive(w, path, n, name) for n, w in rest[:2])
+        k, capacity = (_positive(w, path, n, name, of) for (n, w), of in zip(rest, ("conductivity", "heat_capacity")))
         found[name] = Solid((k, k, k), capacity)
     return found
 
@@ -79,11 +81,29 @@ def _words(path: Path) -> Iterator[tuple[int, str]]:
     return ((n, w) for n, line in read_lines(path) for w in line.split())
 
 
-def _positive(text: str, path: Path, line: int, key: str) -> float:
+def _positive(text: str, path: Path, line: int, key: str, dimension: str = "") -> float:
+    """A number above zero, and no larger than a quantity of its dimension may be; raises DeckError.
+
+    Parameters
+    ----------
+    text : str
+    path : Path
+    line : int
+    key : str
+        For the message.
+    dimension : str, optional
+        As in `units.SI`; absent = of a resistivity, whose inverse counts.
+    """
     value = number(text, path, line, key)
-    if value <= 0:
-        raise mistake(place_of(path, line), key, f"wants a number above zero, got {text}")
-    return value
+    return within(value, dimension or "areal_thermal_resistance", place_of(path, line), (key, "", few(text)))
+
+
+def _dimension(key: str) -> str:
+    """Of a setting, by its first letters; empty for a switch."""
+    whole = {"ambient": "temperature", "init_temp": "temperature", "sampling_intvl": "time", "model_secondary": ""}
+    first = {"t": "length", "s": "length", "k": "conductivity", "p": "heat_capacity", "r": "thermal_resistance",
+             "c": "thermal_capacity"}  # fmt: skip
+    return whole[key] if key in whole else first[key[0]]
 
 
 def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
@@ -98,9 +118,8 @@ def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
         key = key.removeprefix("-")
         texts[key], places[key] = values[0], place_of(path, line)
         if key in DEFAULTS:
-            numbers[key] = number(values[0], path, line, key)
-            if numbers[key] <= 0 and key != "model_secondary":
-                raise mistake(places[key], key, f"wants a number above zero, got {values[0]}")
+            of = _dimension(key)
+            numbers[key] = _positive(values[0], path, line, key, of) if of else number(values[0], path, line, key)
     for part in PARTS:  # a material stands over single numbers
         key = f"material_{part}"
         if key in texts:
@@ -124,7 +143,7 @@ def read_floorplan(path: Path, solids: Mapping[str, Solid]) -> tuple[Element, ..
         if len(rest) == 1:
             material = _named(rest[0], solids, place)
         elif len(rest) == 2:
-            capacity, resistivity = (_positive(t, path, place[1] or 0, name) for t in rest)
+            capacity, resistivity = (_positive(t, path, place[1] or 0, name, of) for t, of in zip(rest, BY_NUMBER))
             material = Solid((1 / resistivity,) * 3, capacity)
         elif rest:
             raise mistake(place, name, f"wants a material or two numbers after its place, got {few(' '.join(rest))}")
@@ -175,9 +194,9 @@ def _layer(words: Words, path: Path, solids: Mapping[str, Solid]) -> LayerEntry:
         [(there, name)] = material
         solid = _named(name, solids, place_of(path, there))
     else:
-        capacity, resistivity = (_positive(w, path, n, key) for n, w in material)
+        capacity, resistivity = (_positive(w, path, n, key, of) for (n, w), of in zip(material, BY_NUMBER))
         solid = Solid((1 / resistivity,) * 3, capacity)
-    height = _positive(thickness, path, at, key)
+    height = _positive(thickness, path, at, key, "length")
     return LayerEntry(key, place_of(path, end), lateral in "Yy", power in "Yy", solid, height, ())
 
 
@@ -273,6 +292,9 @@ def read_trace(path: Path) -> PowerColumns:
         if min(values[-1]) < 0:
             i = next(i for i, watts in enumerate(values[-1]) if watts < 0)
             raise mistake(place_of(path, line), names[i], f"has a negative power in column {i + 1}: {words[i]} W")
+        place = place_of(path, line)
+        for name, watts, word in zip(names, values[-1], words):
+            within(watts, "power", place, (name, "", few(word)), least=0.0)
     if not values:
         raise mistake(place_of(path, first), "", "holds no power below its names")
     return PowerColumns(path, first, tuple(names), tuple(zip(*values)))
