@@ -203,3 +203,13 @@ def test_a_package_goes_out_as_two_resistances(
     assert told(monkeypatch, capsys, "run", "bare.yaml", "-o", "bare")[0] == 0
     code, said = told(monkeypatch, capsys, "export", "bare/package", "-o", "bare.ecxml")
     assert code == 5 and "put jedec: {junction, top, board} into its scenario" in said
+
+
+def test_an_ambient_that_the_file_does_not_say_is_told(tmp_path: Path) -> None:
+    text = STACK.read_text()
+    start, end = text.index("<ambientConditions>"), text.index("</solutionDomain>")
+    (tmp_path / "bare.ecxml").write_text(text[:start] + text[end:])
+    found, whole = import_files([tmp_path / "bare.ecxml"]), import_files([STACK])
+    assert found.scenario["cooling"]["ambient"] == "300 K" and "no ambientConditions" in found.scenario["cooling"]["assumed"]
+    told = "The file has no ambientConditions: 300 K around (assumed); set cooling.ambient."
+    assert told in found.notes and told not in whole.notes and "ambient" not in whole.scenario["cooling"]["assumed"]

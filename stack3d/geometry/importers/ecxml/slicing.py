@@ -19,6 +19,8 @@ ROUNDING = 1e-9
 """Heights and edges that differ by less are one. [m]"""
 MOST_LAYERS = 512
 MOST_BLOCKS = 20_000
+AMBIENT = 300.0
+"""Where the file says none. [K]"""
 GAP = {"conductivity": "0.026 W/m/K", "heat_capacity": "1200 J/m^3/K", "assumed": "still air where the file has no solid"}
 
 
@@ -46,13 +48,16 @@ class _Slices:
     def finished(self, name: str) -> Imported:
         """The scenario, and what was assumed."""
         layers = self._layers()
-        ambient = self.model.ambient if self.model.ambient is not None else 300.0
+        ambient, said = self.model.ambient, "ECXML holds no film coefficients"
+        if ambient is None:
+            ambient, said = AMBIENT, f"{said}; the file has no ambientConditions"
+            self.notes.append(f"The file has no ambientConditions: {AMBIENT:g} K around (assumed); set cooling.ambient.")
         tree = {
             "scenario": deck_name(name),
             "title": f"{self.model.name}, imported from ECXML",
             "geometry": {"footprint": size(self.whole), "layers": layers, "source": f"ECXML, {self.path.name}"},
             "power": {"sources": self._sources()},
-            "cooling": {"top": "cold_plate", "ambient": f"{ambient:.12g} K", "assumed": "ECXML holds no film coefficients"},
+            "cooling": {"top": "cold_plate", "ambient": f"{ambient:.12g} K", "assumed": said},
             "probes": list(self._probes()),
             "solver": "standard",
         }
