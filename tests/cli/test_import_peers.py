@@ -142,6 +142,7 @@ def test_mistakes_of_the_deck_stand_at_the_lines_of_the_file(
         ("shapes.stk", "material OX", "material SI", "shapes.stk:6: material SI: there are two of 'thermal conductivity'"),
         ("shapes.stk", "height 10 ;", "height 10 ; height 5 ;", "shapes.stk:23: layer GLUE: there are two of 'height'"),
         ("shapes_a.flp", "(2000, 1000, 1000", "(500, 1000, 1000", "shapes_a.flp:7: bar: overlaps 'ell' of line 2"),
+        ("shapes_a.flp", "(2000, 1000, 1000", "(1999.9, 1000, 1000", "shapes_a.flp:7: bar: overlaps itself"),
         ("shapes_a.flp", "(0, 1000, 1000", "(0, 500, 1000", "shapes_a.flp:2: ell: overlaps itself"),
         ("shapes.stk", "steady ;", "transient step 0.02, slot 0.002 ;", "shapes.stk:40: solver: wants a slot of at least one"),
         ("shapes.stk", "output:", 'output:\n  Pmap (Z, "p", final) ;', "shapes.stk:44: output: unknown part of the stack 'Z'"),

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from stack3d.errors import did_you_mean, few
-from stack3d.floorplans import OVERLAP
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
-from stack3d.geometry.importers.parts import Element, Solid
+from stack3d.geometry.importers.parts import Element, Solid, bounds
 from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Rectangle
 from stack3d.rectangles import overlapping
 
 SolidOf = Callable[[str, Statement], Solid]
 """Material by its name; raises DeckError at the statement for one that is not there."""
+ROUNDING = 1e-6
+"""Share of a floorplan's sides by which elements may overlap: 3D-ICE itself takes no overlap."""
 WORDS = ("position", "dimension", "rectangle", "power values", "material", "discretization")
 
 
@@ -97,7 +98,9 @@ def refuse_overlaps(elements: Sequence[Element]) -> None:
     """Raises DeckError where two rectangles of a floorplan, of one element or of two, share an area."""
     owners = [element for element in elements for _ in element.boxes]
     corners = np.array([(b.x0, b.y0, b.x1, b.y1) for element in elements for b in element.boxes])
-    for later, earlier in overlapping(corners, slack=0.0, share=OVERLAP):
+    whole = bounds([box for element in elements for box in element.boxes])
+    slack = ROUNDING * max(whole.x1 - whole.x0, whole.y1 - whole.y0)
+    for later, earlier in overlapping(corners, slack=slack):
         one, other = owners[later], owners[earlier]
         what = "itself" if one is other else f"{few(other.name)} of line {other.place[1]}"
         raise mistake(one.place, one.name, f"overlaps {what}")
