@@ -252,6 +252,19 @@ def test_a_transient_stack_can_be_taken_over_steady() -> None:
     assert "the first counts" in " ".join(found.notes)
 
 
+def test_powers_are_the_means_of_the_trace_as_it_is_written(tmp_path: Path) -> None:
+    """Elements with more values than the shortest end with it, and their means count what is left."""
+    for path in (FOLDER / "ice_tiers").iterdir():
+        (tmp_path / path.name).write_text(path.read_text().replace("2.0, 6.0, 4.0", "2.0, 6.0, 10.0"))
+    found = import_files([tmp_path / name for name in RUNS["ice_tiers"]])
+    (text,) = found.tables.values()
+    names, *rows = [line.split(",") for line in text.splitlines()]
+    columns = dict(zip((name.removesuffix(" [W]") for name in names), zip(*rows[:-1])))
+    for source in found.scenario["power"]["sources"]:
+        mean = np.mean([float(v) for v in columns[source["name"]]])
+        assert float(source["power"].removesuffix(" W")) == pytest.approx(mean, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("run", "words"),
     [

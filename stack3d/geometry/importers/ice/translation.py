@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,16 @@ def _is_over_time(about: Description, draft: ScenarioDraft, wanted: bool) -> boo
 def _put_layers(about: Description, draft: ScenarioDraft, over_time: bool) -> dict[str, str]:
     """Fill the draft from the bottom up; returns the layer that 3D-ICE reads each part of the stack in."""
     layer_of = {}
+    lasts = min((len(e.powers) for part in about.stack for e in part.floorplan if e.powers), default=0)
     for part in reversed(about.stack):
+        heated = [replace(e, powers=e.powers[:lasts]) for e in part.floorplan] if over_time else part.floorplan
         outline = _outline(about, draft, part)
         for i, slab in reversed(list(enumerate(part.slabs))):
             layer = _put_slab(about, draft, part, slab, outline)
             if i == part.own_layer:
                 layer_of[part.name] = layer
             if slab.is_source:
-                draft.add_sources(layer, f"{part.name}_", part.floorplan, averaged=over_time)
+                draft.add_sources(layer, f"{part.name}_", heated, averaged=over_time)
                 draft.add_probes(layer, f"{part.name}_", part.floorplan)
         if not about.is_nonuniform and any(e.material for e in part.floorplan):
             draft.note(
