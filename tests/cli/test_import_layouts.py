@@ -218,7 +218,7 @@ def test_two_commands_from_a_layout_to_temperatures(place: Path, capsys: pytest.
     ("layers.csv", "active,,10", "active,,", "layers.csv:3: thickness: is empty, and no layer is named"),
     ("layers.csv", "active,,10", "active,,-1", "layers.csv:3: thickness: wants more than 0, got '-1'"),
     ("layers.csv", "lines_y", "lines", "layers.csv:6: sideways: wants islands, mixed, planes, lines_x, lines_y, got 'lines'"),
-    ("layers.csv", "copper,silicon_dioxide,islands", "gold,silicon_dioxide,islands", "layers.csv:5: geometry.layers[3].material.pattern.fill: no deck 'gold'"),
+    ("layers.csv", "copper,silicon_dioxide,islands", "gold,silicon_dioxide,islands", "layers.csv:5: fill: unknown material 'gold'"),
     ("layers.csv", "[um]", "[mm]", "layers.csv:1: columns are name, layer, thickness [um]"),
     ("layers.csv", "v1,V1,0.3,copper,", "v1,V1,0.3,", "layers.csv:5: wants 6 values, got 5"),
     ("powers.csv", "90,40,100,50", "90,40,110,50", "powers.csv:5: region 3: reaches outside the die, x 0 to 100"),

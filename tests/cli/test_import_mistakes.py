@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from in_process import exit_code
 
+from stack3d.errors import DeckError
+from stack3d.geometry.importers import import_files
+
 FOLDER = Path(__file__).parents[1] / "imports"
 GIVEN = {
     "hotspot_chip": ["chip.flp", "chip.ptrace", "chip.config"],
@@ -12,6 +15,8 @@ GIVEN = {
     "ice_pins": ["pins.stk"],
     "ice_channels": ["cooled.stk"],
     "ice_tiers": ["tiers.stk"],
+    "layout_def": ["chip.def", "tech.lef", "layers.csv"],
+    "blox_package": ["package.3dbx", "powers.csv"],
 }
 
 
@@ -72,6 +77,37 @@ def test_hotspot(
     monkeypatch.chdir(tmp_path)
     refused("hotspot_chip", file, old, new, tmp_path)
     assert capsys.readouterr().err == f"error: {line}\n"
+
+
+@pytest.mark.parametrize(("run", "file", "old", "new", "line"), [
+    ("layout_def", "layers.csv", "v1,V1,0.3,copper", "v1,V1,0.3,coper",
+     "layers.csv:5: fill: unknown material 'coper' (did you mean 'copper'"),
+    ("layout_def", "layers.csv", "active,,10,,silicon", "active,,10,,/*", "layers.csv:3: host: unknown material '/*'; known: "),
+    ("blox_package", "powers.csv", "power [W]\ncompute,,,,,,12", "power [W],material\ncompute,,,,,,12,/*",
+     "powers.csv:2: material: unknown material '/*'; known: "),
+])  # fmt: skip
+def test_materials_of_tables(
+    run: str, file: str, old: str, new: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """They named keys of decks, or the folder in which the deck was tried."""
+    monkeypatch.chdir(tmp_path)
+    refused(run, file, old, new, tmp_path)
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {line}") and said.count("\n") == 1 and ".stack3d-import" not in said
+
+
+def test_what_the_deck_alone_shows_is_told_once_a_place(tmp_path: Path) -> None:
+    """Keys of the deck and the folder that it is tried in are nothing that the user wrote."""
+    found = import_files([FOLDER / "ice_die" / "die.stk"])
+    layer = found.layers[0]
+    for key in ("thickness", "material"):
+        layer[key] = "/*"
+    with pytest.raises(DeckError) as caught, found.resolved():
+        pass
+    [problem] = caught.value.problems
+    assert problem.line == layer.here[1] and str(problem.file).endswith("die.stk")
+    assert "layers[0]" not in str(problem) and ".stack3d-import" not in str(problem)
 
 
 def test_a_floorplan_of_two_dies_is_told_of_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,9 @@ from typing import Any
 
 from stack3d import decks, storage, yamlfile
 from stack3d.decks.case import Case
+from stack3d.errors import DeckError, Problem, did_you_mean, few
 from stack3d.geometry.importers.parts import Element, bounds, box, deck_name, length, new_name
-from stack3d.geometry.importers.user_files import place_of
+from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
 
@@ -56,7 +58,23 @@ class Imported:
         with storage.passing_folder("import") as folder:  # tables are read from files
             for name, text in self.tables.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
-            yield decks.resolve(yamlfile.copy_of(self.scenario), Path(folder) / "deck.yaml")
+            try:
+                yield decks.resolve(yamlfile.copy_of(self.scenario), Path(folder) / "deck.yaml")
+            except DeckError as error:
+                raise DeckError(self._of_user(error.problems, folder)) from None
+
+    def _of_user(self, problems: Sequence[Problem], folder: str) -> list[Problem]:
+        """Mistakes of the deck as those of the files it was made from: one a place, without keys and files of the deck.
+
+        What stands at no line of its own, at the first one of the whole, follows from the others where there are any.
+        """
+        found: dict[FileLine, Problem] = {}
+        for problem in problems:
+            place = (problem.file, problem.line) if problem.file and folder not in problem.file else self.scenario.here
+            text = problem.message.replace(f"looked in {folder} and ", "looked in ").replace(f"{folder}/", "")
+            found.setdefault(place, Problem(_in_words(problem.key), text, *place))
+        own = [problem for place, problem in found.items() if place != self.scenario.here]
+        return own or list(found.values())
 
     def with_profile(self, name: str, note: str) -> Imported:
         """The same that asks for a solver by name, and says why where there is a note."""
@@ -72,6 +90,19 @@ class Imported:
     def text(self) -> str:
         """The whole deck in one piece, the notes as comments on top."""
         return _commented(self.notes) + _yaml(self.scenario)
+
+
+def _in_words(key: str) -> str:
+    """The last word of a key of a deck, as ``flow rate`` of ``geometry.layers[2].pins.flow_rate``."""
+    return re.sub(r"\[\d*\]", "", key).rpartition(".")[2].replace("_", " ")
+
+
+def check_material(name: str, place: FileLine, key: str) -> None:
+    """Raise DeckError for a name of a table that stands for no material."""
+    if all(decks.find("materials", name, beside) is None for beside in (None, Path(place[0]).parent)):
+        known = decks.available("materials")
+        listed = ", ".join(sorted(known))
+        raise mistake(place, key, f"unknown material {few(name)}{did_you_mean(name, known)}; known: {listed}")
 
 
 def _commented(notes: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from stack3d import yamlfile
 from stack3d.errors import did_you_mean, few
 from stack3d.floorplans import number, rows_of
 from stack3d.geometry.importers.blox.chiplets import PlacedChiplet
+from stack3d.geometry.importers.scenario_text import check_material
 from stack3d.geometry.importers.user_files import mistake
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
@@ -54,6 +55,8 @@ def read_powers(path: Path, placed: Sequence[PlacedChiplet]) -> dict[str, ToldOf
         cells = _cells(titles, row, (yamlfile.shown(path), at))
         chip = _named(cells["chiplet"], chips, (yamlfile.shown(path), at))
         if cells.get("material"):
+            if cells["material"] not in materials.values():
+                check_material(cells["material"], (yamlfile.shown(path), at), "material")
             materials[chip.name] = cells["material"]
         if cells.get("power [W]"):
             heats.setdefault(chip.name, []).append(_heat(chip, cells, path, at))

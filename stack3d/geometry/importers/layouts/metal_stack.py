@@ -23,7 +23,7 @@ from stack3d.geometry.importers.layouts.layer_table import (
     refuse_unknown,
 )
 from stack3d.geometry.importers.parts import Element, box, deck_name, length, new_name, size
-from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported
+from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported, check_material
 from stack3d.geometry.importers.user_files import mistake, place_of
 from stack3d.layout import Floats, Rectangle
 
@@ -144,6 +144,9 @@ class _MetalStack:
 
     def _entry(self, layer: LayoutLayer, name: str, stem: str) -> dict[str, Any]:
         """Keys of a layer: one material, or a pattern with the shares of its cells."""
+        for key, material in (("fill", layer.fill), ("host", layer.host)):
+            if material:
+                check_material(material, layer.place, key)
         thickness, host = layer.thickness or 0.0, layer.host or (HOST if layer.drawn else "silicon")
         said = {} if layer.host else {"assumed": f"{host}, for the table of layers names no host"}
         entry: dict[str, Any] = {"name": name, "thickness": length(thickness)}
