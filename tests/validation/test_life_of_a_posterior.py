@@ -35,7 +35,8 @@ def test_a_draw_becomes_a_deck(deck):
     assert posterior_draws(device) == 10 and posterior_draws(load_device("hfox_analog")) == 0
     assert [build_device(drawn(device, i)).retention.activation_energy for i in (0, 9)] == [1.0, 1.9]
     assert build_device(drawn(device, 3)).retention.shape == 0.69
-    assert build_device(device).retention.activation_energy == 1.49 and not bands(device)
+    assert build_device(device).retention.activation_energy == 1.49
+    assert list(bands(device)) == ["relaxation.activation_energy"]  # what was not fitted keeps its band
 
 
 def test_the_band_holds_the_draws_and_the_same_chips(deck):
