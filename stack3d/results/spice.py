@@ -54,8 +54,7 @@ def renamed_pins(tree: xr.DataTree) -> list[tuple[str, str]]:
     ResultsError
         For a result without an impedance.
     """
-    places = [str(name) for name in _impedance(tree)["place"].values]
-    return [(name, pin) for name, pin in zip(places, pin_names(places)) if name != pin]
+    return [(name, pin) for name, pin in _pins(_impedance(tree)) if name != pin]
 
 
 def netlist(tree: xr.DataTree) -> str:
@@ -76,13 +75,14 @@ def netlist(tree: xr.DataTree) -> str:
         For a result without an impedance.
     """
     found = _impedance(tree)
-    pins = pin_names([str(name) for name in found["place"].values])
+    named = _pins(found)
+    pins = [pin for _, pin in named]
     lines = [
         f"* Thermal networks of {tree.attrs.get('scenario', 'a stack')}: 1 A is 1 W, 1 V is 1 K over ambient, 1 F is 1 J/K",
         f"* At the films and conductivities of its steady state. Pins of whole: {' '.join(pins)} ambient",
     ]
     why = "a name that SPICE reserves or cannot tell from another"
-    lines += [f"* {pin} is {' '.join(name.split())}, {why}" for name, pin in renamed_pins(tree)]
+    lines += [f"* {pin} is {' '.join(name.split())}, {why}" for name, pin in named if name != pin]
     for i, pin in enumerate(pins[: found.sizes["source"]]):
         own = found.isel(source=i)
         lines += _foster(pin, *_kept(own["foster_resistance"].values, own["foster_time_constant"].values))
@@ -95,6 +95,12 @@ def _impedance(tree: xr.DataTree) -> xr.Dataset:
     if "impedance" not in tree.children or "mode_rate" not in tree["impedance"]:
         raise ResultsError("the result has no impedance; put impedance: {} into its scenario and run again")
     return tree["impedance"].to_dataset()
+
+
+def _pins(found: xr.Dataset) -> list[tuple[str, str]]:
+    """Places in their order, each with its pin."""
+    places = [str(name) for name in found["place"].values]
+    return list(zip(places, pin_names(places)))
 
 
 def _kept(*columns: Floats) -> tuple[Floats, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from stack3d.workload.operators.allowance import afford
 from stack3d.workload.operators.convolution import Conv
 from stack3d.workload.operators.elementwise import UNARY, Gelu
-from stack3d.workload.operators.products import Gemm, MatMul, MatMulInteger
+from stack3d.workload.operators.products import Gemm, MatMul, MatMulInteger, Turned
 from stack3d.workload.operators.quantisation import DynamicQuantizeLinear
 from stack3d.workload.operators.quantised import MS
 from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
@@ -62,15 +62,8 @@ class FusedGemm(_Activated, Gemm):
 
 
 @operators.register(MS + "FusedMatMul")
-class FusedMatMul(MatMul):
+class FusedMatMul(Turned, MatMul):
     """alpha A B, the last two axes of either turned."""
-
-    def held_as(self, slot: str, constant: Array) -> tuple[Array, Any] | None:
-        """Return a constant operand as a matrix, inputs by outputs."""
-        if constant.ndim != 2:
-            return None
-        turned = bool(self.get("transB")) if slot == "right" else not self.get("transA")
-        return (constant.T if turned else constant), turned
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the product."""

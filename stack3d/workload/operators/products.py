@@ -44,9 +44,8 @@ class _OfTwo(Operator):
         return {}
 
 
-@operators.register("Gemm")
-class Gemm(_OfTwo):
-    """alpha A B + beta C, either operand turned."""
+class Turned(_OfTwo):
+    """A product whose node turns either operand."""
 
     def held_as(self, slot: str, constant: Array) -> tuple[Array, Any] | None:
         """Return a constant operand as a matrix, inputs by outputs."""
@@ -54,6 +53,11 @@ class Gemm(_OfTwo):
             return None
         turned = bool(self.get("transB")) if slot == "right" else not self.get("transA")
         return (constant.T if turned else constant), turned
+
+
+@operators.register("Gemm")
+class Gemm(Turned):
+    """alpha A B + beta C, either operand turned."""
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the product."""
