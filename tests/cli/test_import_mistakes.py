@@ -48,34 +48,21 @@ OF_ICE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("run", "file", "old", "new", "line"), OF_ICE)
-def test_3d_ice(
+OF_HOTSPOT = [
+    ("hotspot_chip", "chip.ptrace", "18.0", "1e40", "chip.ptrace:3: core: is at most 1e+12 W, got '1e40'"),
+    ("hotspot_chip", "chip.config", "-s_sink        0.024", "-s_sink 1e5", "chip.config:5: s_sink: is at most 1000 m, got '1e5'"),
+    ("hotspot_chip", "chip.config", "-ambient", "-ambient 1e9\n#", "chip.config:8: ambient: is at most 1e+06 K, got '1e9'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("run", "file", "old", "new", "line"), OF_ICE + OF_HOTSPOT)
+def test_3d_ice_and_hotspot(
     run: str, file: str, old: str, new: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """They named keys of decks, at the line of the stack or the first one."""
+    """They named keys of decks, at the line of the stack or the first one, powers at a line of the floorplan."""
     monkeypatch.chdir(tmp_path)
     refused(run, file, old, new, tmp_path)
-    assert capsys.readouterr().err == f"error: {line}\n"
-
-
-@pytest.mark.parametrize(("file", "old", "new", "line"), [
-    ("chip.ptrace", "18.0", "1e40", "chip.ptrace:3: core: is at most 1e+12 W, got '1e40'"),
-    ("chip.config", "-s_sink        0.024", "-s_sink 1e5", "chip.config:5: s_sink: is at most 1000 m, got '1e5'"),
-    ("chip.config", "-ambient", "-ambient 1e9\n#", "chip.config:8: ambient: is at most 1e+06 K, got '1e9'"),
-])  # fmt: skip
-def test_hotspot(
-    file: str,
-    old: str,
-    new: str,
-    line: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """They named keys of decks, powers at a line of the floorplan."""
-    monkeypatch.chdir(tmp_path)
-    refused("hotspot_chip", file, old, new, tmp_path)
     assert capsys.readouterr().err == f"error: {line}\n"
 
 

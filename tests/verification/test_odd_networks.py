@@ -39,12 +39,16 @@ def compare(network: Network, x: np.ndarray, wanted: np.ndarray) -> None:
         np.testing.assert_allclose(chip.reshape(wanted.shape), wanted, rtol=0, atol=CLOSE * scale)
 
 
+def saved(odd: odd_models.Odd, path: Path) -> tuple[Network, Path, np.ndarray]:
+    """Network of a model that is written to `path`, and five inputs."""
+    odd_models.save(path, odd)
+    x = np.random.default_rng(1).normal(size=(5, *odd.shape[1:])).astype(np.float32)
+    return networks.load_network(onnx_models.deck(path)), path, x
+
+
 @pytest.mark.parametrize("kind", odd_models.FREE)
 def test_odd_networks(kind: str, tmp_path: Path) -> None:
-    odd = odd_models.FREE[kind]
-    path = odd_models.save(tmp_path / "net.onnx", odd)
-    x = np.random.default_rng(1).normal(size=(5, *odd.shape[1:])).astype(np.float32)
-    network = networks.load_network(onnx_models.deck(path))
+    network, path, x = saved(odd_models.FREE[kind], tmp_path / "net.onnx")
     assert not network.is_single
     compare(network, x, asked(path, x))
     assert not network.ordered(x).is_single
@@ -53,10 +57,7 @@ def test_odd_networks(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", odd_models.SINGLE)
 def test_networks_fixed_to_one_input(kind: str, tmp_path: Path) -> None:
     """Each chip and each input its own run, side by side; products are counted of one."""
-    odd = odd_models.SINGLE[kind]
-    path = odd_models.save(tmp_path / "net.onnx", odd)
-    x = np.random.default_rng(1).normal(size=(5, *odd.shape[1:])).astype(np.float32)
-    network = networks.load_network(onnx_models.deck(path))
+    network, path, x = saved(odd_models.SINGLE[kind], tmp_path / "net.onnx")
     assert network.is_single == (kind != "a first state")  # a state of one input broadcasts
     compare(network, x, asked(path, x, at_once=1))
     assert network.ordered(x) is network or not network.is_single
