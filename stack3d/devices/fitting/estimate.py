@@ -13,10 +13,10 @@ from stack3d.devices.fitting.cell_series import Series
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import FittedSeries
 from stack3d.devices.fitting.measurements import Table
-from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, optima
+from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, distinct, lowered, optima
 from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
 from stack3d.devices.fitting.populations import Populations
-from stack3d.devices.fitting.posterior import FEWEST, draws
+from stack3d.devices.fitting.posterior import FEWEST, PosteriorDraws, draws
 from stack3d.devices.fitting.quality import Quality
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
@@ -27,6 +27,8 @@ from stack3d.schema.device import DeviceDeck
 
 FINDS_RANGE = ("crystallisation",)
 """Mechanisms whose fit may find the range of the device."""
+BELOW = 0.2
+"""Cost by which a draw lies below all that the search found, where the search then goes on."""
 ROWS = 4
 """Most levels, and most times, of a table that a fit makes."""
 
@@ -237,8 +239,8 @@ def fit_law(
     if data.observations <= len(cost.free):
         raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
     cost.counted = counted = CallsTold(f"{mechanism}.{name}", len(cost.free), observer or Silent())
-    lowest = optima(cost, counted)
-    x, drawn = lowest[0].x, draws(cost, lowest, seed)
+    lowest, drawn = _searched(cost, counted, seed)
+    x = lowest[0].x
     best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])
     parts, told = cost.parts(best.tolist()), np.minimum(drawn.x.std(0), 1.0)
     return Fit(
@@ -248,6 +250,16 @@ def fit_law(
         data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
         drawn.effective, data.judged(*parts, float(np.sum(1 - told**2))),
     )  # fmt: skip
+
+
+def _searched(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], PosteriorDraws]:
+    """Lowest points of the cost and draws about them; a draw that lies below them is where the search goes on."""
+    lowest = optima(cost, counted)
+    drawn = draws(cost, lowest, seed)
+    if drawn.lowest.cost > lowest[0].cost - BELOW:
+        return lowest, drawn
+    lowest = distinct([lowered(cost, one) for one in (drawn.lowest, *lowest)])
+    return lowest, draws(cost, lowest, seed)
 
 
 def fit_laws(

@@ -32,6 +32,8 @@ ALIKE = 6.0
 """Cost above the lowest up to which another optimum counts."""
 DISTINCT = 3.0
 """Standard deviations between two optima."""
+COMPARISONS = 60
+"""Evaluations of a search by comparisons at most, times the number of values."""
 CALLS, DRAWN, AGAIN = 45, 900, 0.3
 """What a start takes, times the square of the number of values, and the draws; what looking again takes of a start."""
 
@@ -160,7 +162,7 @@ def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
     if cost.lost.any():  # then they are looked for again
         found.append(_followed(cost, np.where(cost.lost, 0.0, found[0].x), counted, WEIGHTS[2:]))
     counted.searched()
-    return _distinct(found)
+    return distinct(found)
 
 
 def _chosen(ranked: Sequence[Floats]) -> list[Floats]:
@@ -174,7 +176,7 @@ def _chosen(ranked: Sequence[Floats]) -> list[Floats]:
     return chosen
 
 
-def _distinct(found: Sequence[Optimum]) -> list[Optimum]:
+def distinct(found: Sequence[Optimum]) -> list[Optimum]:
     """Optima that count beside the lowest and differ from each lower one."""
     kept: list[Optimum] = []
     for one in sorted(found, key=lambda f: f.cost):
@@ -183,6 +185,19 @@ def _distinct(found: Sequence[Optimum]) -> list[Optimum]:
         if all(np.linalg.norm(np.linalg.solve(k.axes, one.x - k.x)) > DISTINCT for k in kept):
             kept.append(one)
     return kept
+
+
+def lowered(cost: Cost, begin: Optimum) -> Optimum:
+    """Lowest point near a start by comparisons alone, for a cost with steps on which slopes lead nowhere."""
+    from scipy.optimize import minimize
+
+    def along(u: Floats) -> float:
+        return cost(begin.x + begin.axes @ u)
+
+    corners = np.concatenate([np.zeros((1, begin.x.size)), 0.5 * np.eye(begin.x.size)])
+    options = {"initial_simplex": corners, "xatol": 0.02, "fatol": 0.02, "maxfev": COMPARISONS * begin.x.size}
+    found = minimize(along, corners[0], method="Nelder-Mead", options=options)
+    return Optimum(begin.x + begin.axes @ found.x, begin.axes, float(found.fun))
 
 
 def _followed(cost: Cost, x: Floats, counted: CallsTold, weights: Sequence[float] = ()) -> Optimum:

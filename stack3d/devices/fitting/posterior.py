@@ -30,6 +30,8 @@ class PosteriorDraws(NamedTuple):
     """Shape (DRAWS, values)."""
     effective: float
     """Independent draws that they are worth."""
+    lowest: Optimum
+    """Of all proposals the one with the lowest cost, with axes of all that count."""
 
     @property
     def by_curvature(self) -> bool:
@@ -88,9 +90,11 @@ def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int)
             break
         fresh = [(PROPOSALS, _about(x, log, optima[0].axes))]
         rounds = rounds + fresh
+    at = int(costs.argmin())
+    lowest = Optimum(x[at], _about(x, log, optima[0].axes).axes, float(costs[at]))
     if effective < FEWEST:
-        return PosteriorDraws(_of_curvature(cost, optima[0], rng), effective)
-    return PosteriorDraws(x[rng.choice(len(x), DRAWS, p=weight)], effective)
+        return PosteriorDraws(_of_curvature(cost, optima[0], rng), effective, lowest)
+    return PosteriorDraws(x[rng.choice(len(x), DRAWS, p=weight)], effective, lowest)
 
 
 def _weights(log: Floats) -> Floats:
