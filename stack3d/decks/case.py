@@ -115,7 +115,7 @@ def resolve(
     devices = {f"hybrid[{i}].device": h.get("device") for i, h in enumerate(hybrid) if isinstance(h, Mapping)} if hybrid else {}
     for key, device in {"device": tree.get("device"), **devices}.items():
         resolver.problems += [replace(p, key=f"{key}.{p.key}") for p in named_paths.read_tables(device)]
-    failed = {p.key for p in resolver.problems}
+    failed = {key for p in resolver.problems for key in (p.key, p.key.removesuffix(".profile"))}
     try:
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:

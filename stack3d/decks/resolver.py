@@ -207,6 +207,8 @@ class Resolver:
     def override(self, key: str, value: Any) -> Override:
         """Set a dotted key, spelling out the decks on the way; items of a list by index or by name."""
         *ahead, last = parts = steps_of(key)
+        if parts == ["solver", "profile"]:
+            self._lay_open(key)
         node: Any = self.tree
         pattern: tuple[str, ...] = ()
         for depth, part in enumerate(ahead):
@@ -222,6 +224,14 @@ class Resolver:
         else:
             node.put(index, own, _BY_HAND)
         return Override(key, old, value)
+
+    def _lay_open(self, key: str) -> None:
+        """A solver given by name alone takes another profile whole; one that was spelled out would hide it."""
+        solver = self.tree.get("solver")
+        if isinstance(solver, str):
+            self.tree.put("solver", Mapping(_BY_HAND), _BY_HAND)
+        elif isinstance(solver, Mapping) and str(solver.get("name", "")).endswith(" (changed)"):
+            raise DeckError(Problem(key, "is set before other keys of solver, which lie over the profile", *_BY_HAND))
 
     def _spelled_out(self, node: Any, index: Any, pattern: tuple[str, ...], key: str) -> Any:
         """What stands at an index of `node`, to be changed: a named deck is read, what is absent becomes an empty mapping."""

@@ -114,6 +114,20 @@ def test_a_solver_set_by_hand_is_the_same_when_it_is_resolved_again(small: Path)
     assert again.digest() == first.digest() and again.scenario.solver.mesh.per_source == 12
 
 
+def test_a_profile_set_by_hand_takes_the_place_of_the_named_one(small: Path) -> None:
+    """It was laid under the keys of the named solver, and changed nothing."""
+    draft = decks.load(small, [("solver", "draft")]).scenario.solver
+    assert decks.load(small, [("solver.profile", "draft")]).scenario.solver == draft
+    finer = decks.load(small, [("solver.profile", "draft"), ("solver.mesh.lateral", 9)]).scenario.solver
+    assert finer.mesh.lateral == 9 and finer.error_promise == draft.error_promise
+    assert problems(small, "solver.profile=drft") == [
+        "--set: solver.profile: no deck 'drft' in solvers (did you mean 'draft'?);"
+        " known: ci, compact, draft, reference, standard, study"
+    ]
+    [line] = problems(small, "solver.mesh.lateral=9", "solver.profile=draft")
+    assert line == "--set: solver.profile: is set before other keys of solver, which lie over the profile"
+
+
 def test_override_reaches_into_a_named_deck(small: Path) -> None:
     case = decks.load(small, [decks.parse_override("geometry.layers.die.material.conductivity=100 W/m/K")])
     assert case.scenario.geometry.layers[0].material.conductivity == (100.0,) * 3
