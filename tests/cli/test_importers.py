@@ -265,6 +265,19 @@ def test_powers_are_the_means_of_the_trace_as_it_is_written(tmp_path: Path) -> N
         assert float(source["power"].removesuffix(" W")) == pytest.approx(mean, abs=1e-12)
 
 
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_units_without_lateral_flow_keep_their_own_material_as_in_hotspot(number: str, tmp_path: Path) -> None:
+    """The bond has a unit of its own material, the upper die none; only where there is one it is told."""
+    for path in (FOLDER / "hotspot_stack").iterdir():
+        text = path.read_text()
+        (tmp_path / path.name).write_text(text.replace("\n1\nY\nN\n", "\n1\nN\nN\n") if path.suffix == ".lcf" else text)
+    found = import_files([tmp_path / name for name in RUNS["hotspot_stack"]])
+    notes = [note for note in found.notes if note.startswith(f"l{number}_") and "no lateral heat flow" in note]
+    assert len(notes) == 1 and ("keep theirs" in notes[0]) == (number == "1")
+    blocks = [block for layer in found.layers for block in layer.get("blocks", [])]
+    assert [block["material"]["conductivity"] for block in blocks] == ["200 W/m/K"]
+
+
 @pytest.mark.parametrize(
     ("run", "words"),
     [

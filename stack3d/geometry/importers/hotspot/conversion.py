@@ -188,7 +188,12 @@ def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> 
         k = slab.material.conductivity
         if not slab.is_lateral:
             k = (1e-6 * k[0], 1e-6 * k[1], k[2])
-            draft.note(f"{slab.name}: no lateral heat flow, so its lateral conductivity is a millionth.")
+            kept = (
+                "; units of a material of their own keep theirs, as in HotSpot"
+                if any(e.material for e in slab.floorplan)
+                else ""
+            )
+            draft.note(f"{slab.name}: no lateral heat flow, so its lateral conductivity is a millionth{kept}.")
         material, thickness = replace(slab.material, conductivity=k).deck(), slab.thickness
         if slab.has_power:
             sheet = min(ACTIVE, 0.1 * thickness)
