@@ -222,30 +222,26 @@ def validate(
     """
     with loading():
         from stack3d import study, training
-        from stack3d.progress import Waiting
-        from stack3d.yamltree import WATCHED
+        from stack3d.progress import watched
 
     limit_memory(memory)
-    before, bad, odd = WATCHED.set(Waiting()), False, set[str]()
-    try:
-        with sparing():
-            for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
-                if found.error is None:
-                    typer.echo(f"ok: {found.label}")
-                    if found.warning is not None:
-                        aside(f"warning: {found.label} {found.warning}")
-                    for text in found.odd:
-                        if text not in odd:
-                            aside(f"warning: {text}")
-                        odd.add(text)
-                else:
-                    fail(str(found.error))
-                    bad = True
-            if not bad:
-                for text in training.objections(scenarios, parsed(overrides)):
-                    fail(text)
-                    bad = True
-    finally:
-        WATCHED.reset(before)
+    bad, odd = False, set[str]()
+    with watched(), sparing():
+        for found in (one for path in scenarios for one in study.checked(path, parsed(overrides), every=every)):
+            if found.error is None:
+                typer.echo(f"ok: {found.label}")
+                if found.warning is not None:
+                    aside(f"warning: {found.label} {found.warning}")
+                for text in found.odd:
+                    if text not in odd:
+                        aside(f"warning: {text}")
+                    odd.add(text)
+            else:
+                fail(str(found.error))
+                bad = True
+        if not bad:
+            for text in training.objections(scenarios, parsed(overrides)):
+                fail(text)
+                bad = True
     if bad:
         raise typer.Exit(EXIT_BAD_INPUT)

@@ -41,11 +41,13 @@ def import_(
     from stack3d import results, storage
     from stack3d.case import fitting
     from stack3d.geometry.importers import import_files
+    from stack3d.progress import watched
 
     written_as(output, "a scenario is", ".yaml", ".yml")
-    found = import_files(files, output.stem, transient, cell)
-    with found.resolved() as case, case.located():
-        found = found.with_profile(*fitting(case.scenario))
+    with watched():
+        found = import_files(files, output.stem, transient, cell)
+        with found.resolved() as case, case.located():
+            found = found.with_profile(*fitting(case.scenario))
     for name, text in found.files(output.name).items():
         results.write_text(storage.inside(output.parent, name), text)
     typer.echo(f"{output}: {len(found.layers)} layers, {len(found.scenario['power']['sources'])} sources")

@@ -3,7 +3,7 @@
 from stack3d.progress.observers import Observer, Silent, StudyObserver
 from stack3d.progress.of_cases import Bars, PlainLines, observer_for
 from stack3d.progress.of_studies import StudyBar, StudyJson, StudyLines, Tally, study_observer
-from stack3d.progress.streamed import Waiting
+from stack3d.progress.streamed import Waiting, watched
 from stack3d.progress.timing import Pace, Stopwatch, time_left
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "observer_for",
     "study_observer",
     "time_left",
+    "watched",
 ]

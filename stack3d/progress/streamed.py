@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+from stack3d.yamltree import WATCHED
 
 
 def in_words(facts: dict[str, Any]) -> str:
@@ -40,3 +43,13 @@ class Waiting:
         if now - self._last >= self.patience:
             self._last = now
             say(f"{what}: {100 * done / total:.0f} %", self.stream)
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Whoever waits is told how far long files are read."""
+    before = WATCHED.set(Waiting())
+    try:
+        yield
+    finally:
+        WATCHED.reset(before)

@@ -14,7 +14,8 @@ from stack3d.case import fitting, run_case
 from stack3d.cli import main
 from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
-from stack3d.progress import Silent
+from stack3d.progress import Silent, Waiting
+from stack3d.yamltree import WATCHED
 
 FOLDER = Path(__file__).parents[1] / "imports"
 RUNS = {
@@ -404,6 +405,27 @@ def test_where_no_profile_is_small_the_smallest_is_asked_for(monkeypatch: pytest
         name, note = fitting(case.scenario)
     assert name == "draft" and next(sizes, None) is None
     assert note.endswith("takes 7.11 GB of memory; the others would take more: standard 99.8 GB, study 14.9 GB.")
+
+
+@pytest.mark.parametrize("ending", [".stk", ".flp"])
+def test_long_files_are_told_while_they_are_read(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Which file, and how many of its units are done; a path is looked up once a file; nobody is told of short ones."""
+    count = 600
+    stack = (FOLDER / "ice_tiers" / "tiers.stk").read_text()
+    (tmp_path / "big.stk").write_text(stack.replace("memory.flp", "units.flp"))
+    (tmp_path / "logic.flp").write_text((FOLDER / "ice_tiers" / "logic.flp").read_text())
+    units = "".join(f"u{i} :\n position {10 * i}, 0 ;\n dimension 10, 6000 ;\n power values 0.1, 0.2 ;\n" for i in range(count))
+    (tmp_path / "units.flp").write_text(units)
+    (tmp_path / "big.flp").write_text("".join(f"u{i} 1e-5 6e-3 {1e-5 * i:.9g} 0\n" for i in range(count)))
+    monkeypatch.setattr(sys.modules["stack3d.progress.streamed"], "Waiting", lambda: Waiting(patience=0.0))
+    looked, shown = [], yamlfile.shown
+    monkeypatch.setattr(yamlfile, "shown", lambda path: looked.append(path) or shown(path))
+    assert exit_code("import", str(tmp_path / f"big{ending}"), "-o", str(tmp_path / "deck.yaml")) == 0
+    said = capsys.readouterr().err
+    assert f"big{ending}, 512 of 600 units: 85 %" in said and "checking the deck" in said and len(looked) < 60
+    assert ("units.flp, 256 of 600 units: 43 %" in said) == (ending == ".stk")
+    assert WATCHED.get() is None
 
 
 def test_thousands_of_units_come_in_as_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,10 @@ from stack3d import decks, storage, yamlfile
 from stack3d.decks.case import Case
 from stack3d.errors import DeckError, Problem, did_you_mean, few
 from stack3d.geometry.importers.parts import Element, bounds, box, deck_name, length, new_name
-from stack3d.geometry.importers.user_files import mistake, place_of
+from stack3d.geometry.importers.user_files import mistake, place_of, told
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
+from stack3d.yamltree import WATCHED
 
 MOST_PROBES = 64
 """Floorplans with more elements get no probe at each."""
@@ -56,6 +57,8 @@ class Imported:
     def resolved(self) -> Iterator[Case]:
         """The scenario with everything filled in; mistakes stand at the lines of the user's files. Raises DeckError."""
         with storage.passing_folder("import") as folder:  # tables are read from files
+            if (watch := WATCHED.get()) is not None:
+                watch("checking the deck", 0, 1)
             for name, text in self.tables.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
             try:
@@ -265,7 +268,7 @@ class ScenarioDraft:
         averaged : bool
             Whether the mean of the powers counts, or the first.
         """
-        for element in elements:
+        for element in told(elements, self.place[0]):
             powers = element.powers or (0.0,)
             for share, part in zip(element.shares(), element.boxes):
                 name = new_name(f"{prefix}{element.name}", self._names["source"])

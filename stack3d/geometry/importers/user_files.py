@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stack3d import units, yamlfile
 from stack3d.errors import DeckError, Problem, few
 from stack3d.floorplans import MOST_BYTES
 from stack3d.yamlfile import FileLine
+from stack3d.yamltree import WATCHED
+
+UNITS_TOLD = 256
+"""Units from one word to who watches to the next."""
 
 LEAST = units.LEAST
 """Of a quantity that is above zero, in the unit of `units.SI`."""
@@ -17,6 +21,15 @@ LEAST = units.LEAST
 def place_of(path: Path, line: int = 1) -> FileLine:
     """File, as a user would type it, and line."""
     return yamlfile.shown(path), line
+
+
+def told[Unit](units: Sequence[Unit], file: str) -> Iterator[Unit]:
+    """The units of a file one after the other, and now and then a word to who watches."""
+    watch = WATCHED.get()
+    for n, unit in enumerate(units, 1):
+        if watch is not None and n % UNITS_TOLD == 0:
+            watch(f"reading {file}, {n} of {len(units)} units", n, len(units))
+        yield unit
 
 
 def mistake(place: FileLine, key: str, message: str) -> DeckError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from stack3d.errors import DeckError, did_you_mean, few, repeated
 from stack3d.floorplans import hotspot_units, number
 from stack3d.geometry.importers.parts import Element, Solid
-from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines, within
+from stack3d.geometry.importers.user_files import find_file, mistake, place_of, read_lines, told, within
 from stack3d.layout import Rectangle
 from stack3d.yamlfile import FileLine
 
@@ -138,7 +138,7 @@ def _named(name: str, solids: Mapping[str, Solid], place: FileLine) -> Solid:
 def read_floorplan(path: Path, solids: Mapping[str, Solid]) -> tuple[Element, ...]:
     """Units and, for layers of several materials, a material or its capacity and resistivity; raises DeckError."""
     found: list[Element] = []
-    for place, name, (width, height, x, y), rest in hotspot_units(path):
+    for place, name, (width, height, x, y), rest in told(list(hotspot_units(path)), place_of(path)[0]):
         material = None
         if len(rest) == 1:
             material = _named(rest[0], solids, place)

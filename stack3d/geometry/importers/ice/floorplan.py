@@ -11,7 +11,7 @@ import numpy as np
 from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
 from stack3d.geometry.importers.parts import Element, Solid, bounds
-from stack3d.geometry.importers.user_files import mistake, place_of
+from stack3d.geometry.importers.user_files import mistake, place_of, told
 from stack3d.layout import Rectangle
 from stack3d.rectangles import overlapping
 
@@ -79,7 +79,7 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
         drafts[-1].take(s, solid_of)
     if not drafts:
         raise mistake(place_of(path), "", "holds no element")
-    return tuple(draft.finished() for draft in drafts)
+    return tuple(draft.finished() for draft in told(drafts, place_of(path)[0]))
 
 
 def refuse_outside(elements: Sequence[Element], chip: Rectangle) -> None:

@@ -22,12 +22,24 @@ TOKENS = re.compile(r'\n|"[^"\n]*"|[:;]|[^\s:;,()"]+|"')
 
 @dataclass(frozen=True)
 class Statement:
-    """Words up to a semicolon, below the heading they stand under."""
+    """Words up to a semicolon, below the heading they stand under.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    heading, words : tuple of str
+    line : int
+        Where the words begin.
+    file : str
+        The path as a user would type it, which is looked up once a file.
+    """
 
     path: Path
     heading: tuple[str, ...]
     words: tuple[str, ...]
     line: int
+    file: str
 
     @property
     def title(self) -> str:
@@ -37,7 +49,7 @@ class Statement:
     @property
     def place(self) -> FileLine:
         """File and line."""
-        return place_of(self.path, self.line)
+        return self.file, self.line
 
     def fail(self, message: str) -> DeckError:
         """Error at the statement."""
@@ -95,7 +107,8 @@ def statements(path: Path) -> Iterator[Statement]:
     text = COMMENTS.sub(lambda m: m[1] or re.sub(r"[^\n]", " ", m[0]), read_text(path))
     heading: tuple[str, ...] = ()
     words: list[str] = []
-    start = line = 1
+    file, start = place_of(path)[0], 1
+    line = 1
     for token in TOKENS.finditer(text):
         word = token[0]
         if word == "\n":
@@ -104,7 +117,7 @@ def statements(path: Path) -> Iterator[Statement]:
             heading, words = tuple(words), []
         elif word == ";":
             if words:
-                yield Statement(path, heading, tuple(words), start)
+                yield Statement(path, heading, tuple(words), start, file)
             words = []
         else:
             start = line if not words else start
