@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
     """Replace every source that has a ``map`` by sources of its cells; equal neighbours become one rectangle.
 
     Rows of the map go from the lowest y on, columns from the lowest x on. `folder_of` is where a name written at a place counts
-    from. The values share the ``power`` of the source; a table of regions may have powers of its own.
+    from. The values share the ``power`` of the source, or have a ``map_unit``; a table of regions may have powers of its own.
     """
     power = tree.get("power")
     sources = power.get("sources") if isinstance(power, Mapping) else None
@@ -35,6 +36,8 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
     found, places = list[Any](), list[FileLine]()
     for i, source in enumerate(sources):
         if not (isinstance(source, Mapping) and "map" in source):
+            if isinstance(source, Mapping) and "map_unit" in source:
+                problems += _of_unit(source, f"power.sources[{i}]", "belongs to a map; this source has none").problems
             found.append(source)
             places.append(sources.places[i])
             continue
@@ -68,6 +71,8 @@ def _cells(source: Mapping, key: str, folder: Path) -> Iterator[Mapping]:
         raise ValueError(f"wants the name of a .csv or .npy file, got {brief(file)}")
     path = folder / file
     if path.suffix == ".csv" and region_tables.is_region_table(path):
+        if "map_unit" in source:
+            raise _of_unit(source, key, "is left out: a table of regions states its unit in its first line")
         yield from _heated(source, key, region_tables.read(path))
         return
     (x0, x1), (y0, y1) = (_span(source, axis, key) for axis in ("x", "y"))
@@ -75,7 +80,10 @@ def _cells(source: Mapping, key: str, folder: Path) -> Iterator[Mapping]:
     if not values.any():
         raise DeckError(f"{yamlfile.shown(path)}: a map of power has values of 0 or more, some of them above")
     ny, nx = values.shape
-    share = _power(source, key) / values.sum()
+    if "map_unit" in source:
+        share = _watts_of_one(source, key, (x1 - x0) * (y1 - y0) / values.size)
+    else:
+        share = _power(source, key) / values.sum()
     rectangles = map_files.rectangles(values, without=0.0)
     if len(rectangles) > MOST_UNITS:
         wanted = f"{MOST_UNITS} are the most that is read; give it fewer cells or round its values"
@@ -85,13 +93,30 @@ def _cells(source: Mapping, key: str, folder: Path) -> Iterator[Mapping]:
         yield _cell(source, f"{j0}_{i0}", (x, y), float(values[j0, i0] * share * (j1 - j0) * (i1 - i0)))
 
 
+def _of_unit(source: Mapping, key: str, message: str) -> DeckError:
+    return DeckError(Problem(f"{key}.map_unit", message, *source.places["map_unit"]))
+
+
+def _watts_of_one(source: Mapping, key: str, area: float) -> float:
+    """Power of a cell of which the map says 1, and whose area is given in m^2; raises DeckError. [W]"""
+    unit = source["map_unit"]
+    if "power" in source:
+        raise _of_unit(source, key, "says the power in full; leave out power, or map_unit where the map holds shares of it")
+    for dimension, size in (("heat_flux", area), ("power", 1.0)):
+        with suppress(ValueError):
+            return units.parse(f"1 {unit}", dimension) * size
+    raise _of_unit(source, key, f"wants a power density as 'W/cm^2', or a power per cell as 'mW'; got {brief(unit)}")
+
+
 def _power(source: Mapping, key: str) -> float:
     """That of a source; raises DeckError. [W]"""
+    if "power" not in source:
+        message = "is missing: the map holds shares of it; a map_unit as 'W/cm^2' says that the map holds densities"
+        raise DeckError(Problem(f"{key}.power", message, *source.places["map"]))
     try:
         return units.parse(source.get("power"), "power")
     except ValueError as error:
-        place = source.places.get("power", source.places["map"])
-        raise DeckError(Problem(f"{key}.power", str(error), *place)) from None
+        raise DeckError(Problem(f"{key}.power", str(error), *source.places["power"])) from None
 
 
 def _cell(source: Mapping, name: str, where: tuple[list[float], list[float]], watts: float) -> Mapping:

@@ -72,5 +72,8 @@ def deck_schema(kind: str = "scenarios") -> dict[str, Any]:
         return {key: widen(value) for key, value in node.items()}
 
     whole = models[kind].model_json_schema()
+    if (source := whole.get("$defs", {}).get("SourceDeck")) is not None:
+        source["required"].remove("power")
+        source["anyOf"] = [{"required": ["power"]}, {"required": ["map"]}]  # a map may say it
     itself = {"$ref": whole.pop("$ref")} if "$ref" in whole else {}  # of a deck that may hold decks of its own kind
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **widen(whole), **itself}

@@ -306,6 +306,8 @@ class SourceDeck(DeckModel):
     map: str | None = None
     """`.npy` or `.csv` of bare numbers that share the power over x and y, rows from the lowest y on: it becomes a source for
     each rectangle of equal values."""
+    map_unit: str | None = None
+    """Unit of the numbers of a `map`, in place of `power`: a density as 'W/cm^2', or a power per cell as 'mW'."""
     power: Power
 
 

@@ -46,6 +46,14 @@ def test_equal_neighbours_are_one_source(tmp_path: Path) -> None:
     assert found == pytest.approx({"core_0_0": 2.0, "core_0_2": 1.0, "core_1_2": 3.0})
 
 
+@pytest.mark.parametrize(("unit", "cell"), [("W/cm^2", 0.06), ("mW/mm^2", 6e-3), ("W", 1.0), ("mW", 1e-3)])
+def test_a_map_with_a_unit_says_the_power_itself(tmp_path: Path, unit: str, cell: float) -> None:
+    """Cells of 3 x 2 mm: by their area where it is a density, else each as it stands."""
+    (tmp_path / "heat.csv").write_text("1, 4\n0, 5\n")
+    found = {source.name: source.power for source in sources_of(tmp_path, map="heat.csv", map_unit=unit, power=None)}
+    assert found == pytest.approx({"core_0_0": cell, "core_0_1": 4 * cell, "core_1_1": 5 * cell}, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -90,6 +98,11 @@ def test_mistakes_of_an_array_are_told(tmp_path: Path, values: Any, said: str) -
         ({"map": "heat.npy", "x": None}, "wants the x that it spans"),
         ({"map": "heat.npy", "y": ["6 mm", "2 mm"]}, "wants .lower, upper."),
         ({"map": "heat.npy", "power": "6 K"}, r"sources\[0\].power"),
+        ({"map": "heat.npy", "power": None}, r"sources\[0\].power: is missing: the map holds shares of it; a map_unit"),
+        ({"map": "heat.npy", "map_unit": "W/cm^2"}, "map_unit: says the power in full; leave out power"),
+        ({"map": "heat.npy", "map_unit": "K", "power": None}, "map_unit: wants a power density as 'W/cm.2'.*got 'K'"),
+        ({"map": "heat.npy", "map_unit": 3, "power": None}, "map_unit: wants a power density"),
+        ({"map_unit": "W"}, "map_unit: belongs to a map; this source has none"),
     ],
 )
 def test_mistakes_of_the_source_are_told(tmp_path: Path, more: dict[str, Any], said: str) -> None:
@@ -152,8 +165,14 @@ def test_mistakes_of_regions_are_told_with_their_line(tmp_path: Path, old: str, 
         sources_of(tmp_path, map="power.csv", power=None)
 
 
-@pytest.mark.parametrize("key", ["nonsense", "map_unit", "pwoer"])
+@pytest.mark.parametrize("key", ["nonsense", "map_units", "pwoer"])
 def test_unknown_keys_of_a_source_with_a_map_are_refused(tmp_path: Path, key: str) -> None:
     (tmp_path / "heat.csv").write_text("1, 2\n")
     with pytest.raises(DeckError, match=rf"power.sources\[0\].{key}: unknown key '{key}'.*allowed: name, layer, x, y"):
         sources_of(tmp_path, map="heat.csv", **{key: "W/cm^2"})
+
+
+def test_regions_have_a_unit_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "power.csv").write_text(REGIONS)
+    with pytest.raises(DeckError, match="map_unit: is left out: a table of regions states its unit"):
+        sources_of(tmp_path, map="power.csv", map_unit="W/cm^2", power=None)
