@@ -240,6 +240,13 @@ def test_means_of_elements_are_those_that_3d_ice_writes(tmp_path: Path) -> None:
     assert blocks[of["LOWER_cpu"]] > boxes[mapped].mean() + 0.1
 
 
+def test_hotspot_decks_keep_the_mean_of_every_unit(tmp_path: Path) -> None:
+    """HotSpot writes one temperature a unit; the warmest is that with most power on its area."""
+    found = imported("hotspot_chip")
+    blocks = values(found.text(), tmp_path / "run", found.tables)["thermal/block_temperature"]
+    assert len(blocks) == len(found.scenario["power"]["sources"]) and np.ptp(blocks) > 0.1
+
+
 def test_maps_alone_keep_no_means_of_elements(tmp_path: Path) -> None:
     for path in (FOLDER / "ice_tiers").iterdir():
         (tmp_path / path.name).write_text(path.read_text().replace("Tflp ( UPPER", "Tmap ( UPPER").replace("average, ", ""))

@@ -209,6 +209,7 @@ def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> 
         draft.add_layer(part, n[f"t_{part}"], config.solid(part).deck(), place, more={"size": edge})
     top = {"resistance": f"{n['r_convec']:.12g} K/W", "heat_capacity": f"{n['c_convec']:.12g} J/K"}
     draft.more["cooling"] = {"top": top, **bottom, "ambient": f"{n['ambient']:.12g} K"}
+    draft.more["maps"] = {"sources": True}  # HotSpot writes one temperature a unit
 
 
 def _secondary_path(draft: ScenarioDraft, config: Config, *, is_single: bool) -> dict[str, Any]:
