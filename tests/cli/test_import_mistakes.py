@@ -51,6 +51,12 @@ OF_ICE = [
 OF_HOTSPOT = [
     ("hotspot_chip", "chip.ptrace", "18.0", "1e40", "chip.ptrace:3: core: is at most 1e+12 W, got '1e40'"),
     ("hotspot_chip", "chip.config", "-s_sink        0.024", "-s_sink 1e5", "chip.config:5: s_sink: is at most 1000 m, got '1e5'"),
+    ("hotspot_chip", "chip.config", "-s_sink        0.024", "-s_sink 0.004",
+     "chip.config:5: s_sink: is 4000 um, smaller than the chip, 8000 um"),
+    ("hotspot_chip", "chip.config", "-s_sink        0.024", "-s_sink 0.012",
+     "chip.config:5: s_sink: is 12000 um, smaller than the spreader, 16000 um"),
+    ("hotspot_chip", "chip.config", "-s_spreader    0.016", "-s_spreader 0.005",
+     "chip.config:4: s_spreader: is 5000 um, smaller than the chip, 8000 um"),
     ("hotspot_chip", "chip.config", "-ambient", "-ambient 1e9\n#", "chip.config:8: ambient: is at most 1e+06 K, got '1e9'"),
 ]  # fmt: skip
 

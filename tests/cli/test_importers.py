@@ -241,7 +241,7 @@ def test_means_of_elements_are_those_that_3d_ice_writes(tmp_path: Path) -> None:
 
 
 def test_hotspot_decks_keep_the_mean_of_every_unit(tmp_path: Path) -> None:
-    """HotSpot writes one temperature a unit; the warmest is that with most power on its area."""
+    """HotSpot writes one temperature a unit."""
     found = imported("hotspot_chip")
     blocks = values(found.text(), tmp_path / "run", found.tables)["thermal/block_temperature"]
     assert len(blocks) == len(found.scenario["power"]["sources"]) and np.ptp(blocks) > 0.1

@@ -203,6 +203,7 @@ def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> 
             draft.add_sources(layer, prefix, slab.floorplan, averaged=True)
             draft.add_probes(layer, prefix, slab.floorplan)
         draft.add_layer(slab.name, thickness, material, slab.place, blocks=slab.floorplan)
+    _refuse_small(config, draft)
     for part in ("spreader", "sink"):
         place = config.places.get(f"t_{part}", draft.place)
         edge = yamlfile.wrapped([length(n[f"s_{part}"])] * 2, config.places.get(f"s_{part}", draft.place))
@@ -210,6 +211,21 @@ def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> 
     top = {"resistance": f"{n['r_convec']:.12g} K/W", "heat_capacity": f"{n['c_convec']:.12g} J/K"}
     draft.more["cooling"] = {"top": top, **bottom, "ambient": f"{n['ambient']:.12g} K"}
     draft.more["maps"] = {"sources": True}  # HotSpot writes one temperature a unit
+
+
+def _refuse_small(config: Config, draft: ScenarioDraft) -> None:
+    """Raises DeckError for a spreader smaller than the chip, as HotSpot does, and for a sink smaller than either."""
+    chip = max(draft.footprint.x1 - draft.footprint.x0, draft.footprint.y1 - draft.footprint.y0)
+    wanted = [
+        ("s_spreader", chip, "the chip"),
+        ("s_sink", chip, "the chip"),
+        ("s_sink", config.numbers["s_spreader"], "the spreader"),
+    ]
+    for key, least, what in wanted:
+        if config.numbers[key] < least - SAME_SIZE:
+            said = "" if key in config.texts else ", HotSpot's default"
+            message = f"is {length(config.numbers[key])}{said}, smaller than {what}, {length(least)}"
+            raise mistake(config.places.get(key, draft.place), key, message)
 
 
 def _secondary_path(draft: ScenarioDraft, config: Config, *, is_single: bool) -> dict[str, Any]:
