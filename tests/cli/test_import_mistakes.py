@@ -37,6 +37,8 @@ OF_ICE = [
      "die.stk:6: top heat sink: heat transfer coefficient wants 0 or more, got '-1e-8'"),
     ("ice_die", "die.stk", "thermal conductivity     1.30e-4", "thermal conductivity 0",
      "die.stk:2: material SILICON: thermal conductivity wants a number above zero, got '0'"),
+    ("ice_die", "die.stk", "coefficient 1.0e-8", "coefficient 0",
+     "die.stk:6: heat transfer coefficient: is 0 and there is no coolant: heat has no way out"),
     ("ice_die", "die.stk", "T (", "T (CORE, 20000, 10, \"far.txt\", final) ; T (",
      "die.stk:25: output: 'CORE': the point lies outside the chip, 10000 x 8000 um"),
     ("ice_die", "core.flp", "position 0, 0", "position -5, 0", "core.flp:2: hot: reaches outside the chip, 10000 x 8000 um"),

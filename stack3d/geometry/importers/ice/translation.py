@@ -145,11 +145,18 @@ def _ambient(about: Description) -> float:
 def _cooling(about: Description) -> Mapping[str, Any]:
     """Films of the heat sinks; without one the faces are adiabatic."""
     ambient = _ambient(about)
-    faces: dict[str, Any] = {}
-    for side, sink in _temperatures(about).items():
+    faces, sinks = dict[str, Any](), _temperatures(about)
+    for side, sink in sinks.items():
         faces[side] = {"film_coefficient": f"{sink.film:.12g} W/m^2/K"}
         if sink.temperature != ambient:
             raise mistake(sink.place, "heat sink", f"wants one temperature for all heat sinks, got {sink.temperature:g} K too")
+    if (
+        sinks
+        and not any(sink.film for sink in sinks.values())
+        and not any(slab.flow for part in about.stack for slab in part.slabs)
+    ):
+        message = "is 0 and there is no coolant: heat has no way out"
+        raise mistake(next(iter(sinks.values())).place, "heat transfer coefficient", message)
     return {**faces, "ambient": f"{ambient:.12g} K"}
 
 
