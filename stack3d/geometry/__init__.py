@@ -6,7 +6,7 @@ from stack3d.geometry.expected import expected_points
 from stack3d.geometry.gmsh_model import through_gmsh
 from stack3d.geometry.grid import build_grid
 from stack3d.geometry.heights import Heeded
-from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.geometry.hexahedra import CellRegions, layered_cells, n_nodes
 from stack3d.geometry.homogenised import is_homogenised, resolved
 from stack3d.geometry.spacing import has_gaps
 from stack3d.geometry.stack import build_stack, channel_keys, check_places, explicit_sources, tile_sites
@@ -31,6 +31,7 @@ __all__ = [
     "is_homogenised",
     "layered_cells",
     "moved_columns",
+    "n_nodes",
     "narrower",
     "read_mesh",
     "redrawn",

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stack3d.grids import Grid, Plane, planes_of
-from stack3d.layout import Floats, Material, Stack, Surface
+from stack3d.layout import Floats, Layer, Material, Stack, Surface
 from stack3d.meshes import VOID, CellMesh, Ints
 
 CONTACT_THICKNESS = 0.1
@@ -58,21 +57,14 @@ class CellRegions:
     def of(cls, stack: Stack, grid: Grid) -> CellRegions:
         """Regions of a stack whose edges are lines of the grid; a contact is where both sides are solid."""
         heights = np.diff(opened(grid))
-        x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
         names: list[str] = []
         materials: list[Material] = []
         number = np.full(grid.shape, VOID, dtype=np.intp)
         below = np.ones(grid.shape[1:], dtype=bool)
         for index, layer in enumerate(stack.layers):
-            plane = np.full(grid.shape[1:], VOID, dtype=np.intp)
-            parts = [(layer.name, layer.extent, layer.material)]
-            parts += [(f"{layer.name}.{block.name}", block.extent, block.material) for block in layer.blocks]
-            for name, extent, material in parts:
-                solid = material.conductivity[2] > 0
-                inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
-                plane[inside] = len(names) if solid else VOID
-                names.append(name)
-                materials.append(material)
+            plane = _painted(layer, grid, len(names))
+            names += [layer.name, *(f"{layer.name}.{block.name}" for block in layer.blocks)]
+            materials += [layer.material, *(block.material for block in layer.blocks)]
             for cell in np.flatnonzero(grid.layer == index):
                 if grid.z[cell] < grid.z[cell + 1]:
                     number[cell] = plane
@@ -83,12 +75,37 @@ class CellRegions:
             below = plane != VOID
         return cls(tuple(names), tuple(materials), number)
 
-    def nodes(self) -> NDArray[np.bool_]:
-        """Which nodes of the grid some cell touches that is not void."""
-        solid = np.pad(self.number != VOID, 1)
-        for axis in range(3):
-            solid = np.delete(solid, -1, axis) | np.delete(solid, 0, axis)
-        return solid
+
+def _painted(layer: Layer, grid: Grid, first: int) -> Ints:
+    """Number of what fills each cell of a layer, shape (ny, nx): `first` for the layer itself, then its blocks, or `VOID`."""
+    x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
+    plane = np.full(grid.shape[1:], VOID, dtype=np.intp)
+    for number, part in enumerate((layer, *layer.blocks), first):
+        extent = part.extent
+        inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
+        plane[inside] = number if part.material.conductivity[2] > 0 else VOID
+    return plane
+
+
+def n_nodes(stack: Stack, grid: Grid) -> int:
+    """How many nodes of the grid a solid cell touches; plane by plane, for a grid of many cells.
+
+    A contact lies between solid cells, whose nodes it shares.
+    """
+    solid = [_painted(layer, grid, 0) != VOID for layer in stack.layers]
+    layers = [int(layer) if z1 > z0 else None for layer, z0, z1 in zip(grid.layer, grid.z, grid.z[1:])]
+    found: dict[tuple[int | None, int | None], int] = {}
+    total = 0
+    for pair in zip([None, *layers], [*layers, None]):
+        if pair not in found:
+            touched = np.zeros([n + 2 for n in grid.shape[1:]], dtype=bool)
+            for layer in pair:
+                if layer is not None:
+                    touched[1:-1, 1:-1] |= solid[layer]
+            along = touched[1:] | touched[:-1]
+            found[pair] = int(np.count_nonzero(along[:, 1:] | along[:, :-1]))
+        total += found[pair]
+    return total
 
 
 def layered_cells(stack: Stack, grid: Grid, surfaces: Sequence[Surface] = ()) -> tuple[CellMesh, Ints]:

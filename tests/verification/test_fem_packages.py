@@ -10,7 +10,7 @@ import pytest
 from tensor_cases import flip_chip, power
 
 from stack3d.geometry.gmsh_model import layered_hexahedra, write_mesh
-from stack3d.geometry.hexahedra import CellRegions, layered_cells
+from stack3d.geometry.hexahedra import CellRegions, layered_cells, n_nodes
 from stack3d.layout import Layer, Material, Rectangle, Stack, Surface
 from stack3d.thermal.backend import ThermalSolution
 from stack3d.thermal.fem.solver_on_grid import solver_on_grid
@@ -84,6 +84,13 @@ def test_regions_are_named_and_have_their_volumes() -> None:
             found = volume[regions.number == regions.names.index(name)].sum() if expected else 0.0
             assert found == pytest.approx(expected, rel=1e-9)
     assert volume[regions.number >= 0].sum() == pytest.approx(sum(a.volume for a in problem.stack.layers), rel=1e-9)
+
+
+def test_nodes_are_counted_plane_by_plane() -> None:
+    """As many as the cells of the mesh itself touch: under wider layers, beside void, at contacts."""
+    for problem in (flip_chip(20, 1)[0], with_contact_and_law(flip_chip(20, 2)[0])):
+        _, nodes = layered_cells(problem.stack, problem.grid)
+        assert n_nodes(problem.stack, problem.grid) == len(nodes) < problem.grid.n_nodes
 
 
 @pytest.mark.parametrize("suffix", [".msh", ".vtu", ".xdmf"])

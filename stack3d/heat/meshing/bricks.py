@@ -20,6 +20,7 @@ from stack3d.geometry import (
     firm_lines,
     flatter,
     layered_cells,
+    n_nodes,
     narrower,
     redrawn,
     through_gmsh,
@@ -217,7 +218,7 @@ class Bricks(MeshKind[ThermalProblem]):
 
     def unknowns(self, stack: Stack, order: int) -> int:
         """Nodes of the solid bricks."""
-        return int(np.count_nonzero(CellRegions.of(stack, self.grid).nodes()))
+        return n_nodes(stack, self.grid)
 
     def memory(self, profile: SolverDeck) -> float:
         """Of matrix and solver. [byte]"""
