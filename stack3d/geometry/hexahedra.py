@@ -80,10 +80,10 @@ def _painted(layer: Layer, grid: Grid, first: int) -> Ints:
     """Number of what fills each cell of a layer, shape (ny, nx): `first` for the layer itself, then its blocks, or `VOID`."""
     x, y = 0.5 * (grid.x[1:] + grid.x[:-1]), 0.5 * (grid.y[1:] + grid.y[:-1])
     plane = np.full(grid.shape[1:], VOID, dtype=np.intp)
-    for number, part in enumerate((layer, *layer.blocks), first):
-        extent = part.extent
+    parts = [(layer.extent, layer.material), *((block.extent, block.material) for block in layer.blocks)]
+    for number, (extent, material) in enumerate(parts, first):
         inside = np.ix_((extent.y0 < y) & (y < extent.y1), (extent.x0 < x) & (x < extent.x1))
-        plane[inside] = number if part.material.conductivity[2] > 0 else VOID
+        plane[inside] = number if material.conductivity[2] > 0 else VOID
     return plane
 
 
