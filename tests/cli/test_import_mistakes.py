@@ -49,6 +49,40 @@ OF_ICE = [
      "pins.stk:8: pinfin: pin diameter is at most 1000 m, got '1e300'"),
 ]  # fmt: skip
 
+TWICE_OR_TOO_MUCH = [
+    ("ice_pins", "pins.stk", "channel cavity ;", "channel cavity",
+     "pins.stk:30: stack: wants a semicolon after 'channel cavity', got 'die D lower floorplan \"e'…"),
+    ("ice_die", "die.stk", "top heat sink", "side heat sink",
+     "die.stk:5: side heat sink: unknown heading 'side heat sink'; known: top heat sink, conventional heat sink, bottom heat sink"),
+    ("ice_tiers", "tiers.stk", "bottom heat sink", "top heat sink",
+     "tiers.stk:16: top heat sink: there are two such sections, the first on line 13"),
+    ("ice_die", "die.stk", "temperature 300.0 ;", "temperature 300 ; temperature 310 ;",
+     "die.stk:7: top heat sink: there are two of 'temperature', the first on line 7"),
+    ("ice_die", "die.stk", "cell length  1000, width 1000", "chip length 2000, width 2000",
+     "die.stk:11: dimensions: there are two of 'chip', the first on line 10"),
+    ("ice_die", "die.stk", "steady ;", "transient step 1, slot 2 ;\n  steady ;",
+     "die.stk:22: solver: there are two of 'steady or transient', the first on line 21"),
+    ("ice_die", "die.stk", "steady ;", "steady transient step 1 ;",
+     "die.stk:21: solver: wants a semicolon after 'steady', got 'transient step 1'"),
+    ("ice_tiers", "tiers.stk", "material BEOL ;", "material BEOL SILICON ;",
+     "tiers.stk:11: layer BOND: wants a semicolon after 'material BEOL', got 'SILICON'"),
+    ("ice_pins", "pins.stk", "dimensions", "microchannel 4rm :\n  height 5 ;\ndimensions",
+     "pins.stk:16: microchannel 4rm: there are two kinds of cavity, the first, 'pinfin', on line 6"),
+    ("ice_pins", "pins.stk", "pin diameter 50", "pin diameter 120",
+     "pins.stk:8: pinfin: pins wider than their pitch of 100 um leave no way for the coolant"),
+    ("ice_die", "core.flp", "power values 1.0 ;", "power values 1.0 ; power values 2.0 ;",
+     "core.flp:8: cold: there are two of 'power'"),
+    ("ice_die", "core.flp", "power values 1.0", "position 5000, 0 ; dimension 5000, 8000 ; power values 1.0",
+     "core.flp:8: cold: wants position and dimension, or rectangles, not both"),
+    ("ice_die", "die.stk", "material SILICON", "materiel SILICON",
+     "die.stk:1: materiel SILICON: unknown heading 'materiel SILICON' (did you mean 'material'?); known: material, microchannel,"
+     " pinfin, dimensions, layer, die, stack, solver, output"),
+    ("ice_tiers", "tiers.stk", "average", "mean",
+     "tiers.stk:42: output: wants one of average, maximum, minimum after the name of the file"),
+    ("ice_tiers", "tiers.stk", 'T ( GLUE, "glue.txt", 3000, 3000, slot )', 'Tcoolant ( GLUE, "glue.txt", average, slot )',
+     "tiers.stk:43: output: 'GLUE' is no channel: only those have coolant"),
+]  # fmt: skip
+
 
 OF_HOTSPOT = [
     ("hotspot_chip", "chip.ptrace", "18.0", "1e40", "chip.ptrace:3: core: is at most 1e+12 W, got '1e40'"),
@@ -63,7 +97,7 @@ OF_HOTSPOT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("run", "file", "old", "new", "line"), OF_ICE + OF_HOTSPOT)
+@pytest.mark.parametrize(("run", "file", "old", "new", "line"), OF_ICE + TWICE_OR_TOO_MUCH + OF_HOTSPOT)
 def test_3d_ice_and_hotspot(
     run: str, file: str, old: str, new: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -139,7 +139,12 @@ def test_mistakes_of_the_deck_stand_at_the_lines_of_the_file(
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("shapes.stk", "material OX", "material SI", "shapes.stk:6: material SI: there are two of 'thermal conductivity'"),
+        (
+            "shapes.stk",
+            "material OX",
+            "material SI",
+            "shapes.stk:5: material SI: there are two such sections, the first on line 1",
+        ),
         ("shapes.stk", "height 10 ;", "height 10 ; height 5 ;", "shapes.stk:23: layer GLUE: there are two of 'height'"),
         ("shapes_a.flp", "(2000, 1000, 1000", "(500, 1000, 1000", "shapes_a.flp:7: bar: overlaps 'ell' of line 2"),
         ("shapes_a.flp", "(2000, 1000, 1000", "(1999.9, 1000, 1000", "shapes_a.flp:7: bar: overlaps itself"),

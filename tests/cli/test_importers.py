@@ -260,6 +260,17 @@ def test_a_transient_stack_can_be_taken_over_steady() -> None:
     assert "the first counts" in " ".join(found.notes)
 
 
+def test_a_slot_of_no_whole_steps_ends_as_stated(tmp_path: Path) -> None:
+    """3D-ICE cuts it to whole steps, which is told; outputs at every step hold the ends of slots too."""
+    for path in (FOLDER / "ice_tiers").iterdir():
+        text = path.read_text().replace("step 0.02, slot 0.2", "step 0.08, slot 0.2")
+        (tmp_path / path.name).write_text(text.replace("3000, slot )", "3000, step )"))
+    found = import_files([tmp_path / "tiers.stk"])
+    outputs = [float(str(time).split()[0]) for time in found.scenario["transient"]["outputs"]]
+    assert outputs[:6] == pytest.approx([0.08, 0.16, 0.2, 0.28, 0.36, 0.4])
+    assert any("in 3D-ICE it lasts 0.16 s, whole steps; here as stated" in note for note in found.notes)
+
+
 def test_powers_are_the_means_of_the_trace_as_it_is_written(tmp_path: Path) -> None:
     """Elements with more values than the shortest end with it, and their means count what is left."""
     for path in (FOLDER / "ice_tiers").iterdir():

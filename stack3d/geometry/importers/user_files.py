@@ -67,6 +67,8 @@ def find_file(name: str, place: FileLine, key: str) -> Path:
     for path in tried:
         if path.is_file():
             return path
+    if folder := next((path for path in tried if path.is_dir()), None):
+        raise mistake(place, key, f"{few(str(folder))} is a folder, no file")
     folders = " and in ".join(dict.fromkeys(str(path.parent) for path in tried))
     raise mistake(place, key, f"there is no file {few(Path(name).name)} in {folders}")
 

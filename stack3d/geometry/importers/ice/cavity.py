@@ -44,7 +44,9 @@ class Cavity:
 
     def take(self, s: Statement) -> None:
         """Keep what a statement says; raises DeckError for unknown words."""
-        known = PIN_KEYS if self.has_pins else KEYS
+        known: tuple[str, ...] = PIN_KEYS if self.has_pins else KEYS
+        if self.model == "2rm":
+            known = tuple(key for key in known if key not in ("first wall length", "last wall length"))
         key = next((k for k in known if s.words[: len(k.split())] == tuple(k.split())), None)
         if key is None:
             raise s.fail(f"unknown words {few(' '.join(s.words))}; known: {', '.join(known)}")
@@ -60,17 +62,19 @@ class Cavity:
     def refuse_what_has_no_equivalent(self) -> None:
         """Raises DeckError for a model that 3D-ICE does not have."""
         if not self.has_pins and self.model not in ("4rm", "2rm"):
-            raise self.head.fail(f"wants 'microchannel 4rm:' or 'microchannel 2rm:', got {few(self.model)}")
+            raise self.head.fail_at_heading(f"wants 'microchannel 4rm:' or 'microchannel 2rm:', got {few(self.model)}")
 
     @property
     def material(self) -> Statement:
         """The statement that names what walls or pins are of; raises DeckError."""
-        return self.statement("pin material" if self.has_pins else "wall material")
+        s = self.statement("pin material" if self.has_pins else "wall material")
+        s.ends_after(3)
+        return s
 
     def statement(self, key: str) -> Statement:
         """The statement of a key; raises DeckError when there is none."""
         if key not in self.given:
-            raise self.head.fail(f"the {self.head.heading[0]} has no {key}")
+            raise self.head.fail_at_heading(f"the {self.head.heading[0]} has no {key}")
         return self.given[key]
 
     def number(self, key: str) -> float:
@@ -123,12 +127,12 @@ class Cavity:
             raise s.fail("top and bottom of the 2rm model differ by more than floor and ceiling of a channel can")
         return side, ceiling, floor
 
-    def flow(self, chip_length: float, s: Statement) -> dict[str, Any]:
-        """Channels or pins as a layer of a deck has them, for the statement that puts them into the stack; raises DeckError.
+    def flow(self, chip_length: float) -> dict[str, Any]:
+        """Channels or pins as a layer of a deck has them; raises DeckError.
 
         3D-ICE's coolant flows towards larger y.
         """
-        return {"pins": self._pins(chip_length)} if self.has_pins else {"channels": self._channels(chip_length, s)}
+        return {"pins": self._pins(chip_length)} if self.has_pins else {"channels": self._channels(chip_length)}
 
     @property
     def _coolant(self) -> dict[str, Any]:
@@ -141,26 +145,33 @@ class Cavity:
     def _pins(self, chip_length: float) -> dict[str, Any]:
         """Pins whose films 3D-ICE has from two measured cavities."""
         s = self.statement("pin distribution")
+        s.ends_after(3)
         if s.word(2) not in ARRANGEMENTS:
             raise s.fail(f"wants {' or '.join(ARRANGEMENTS)}, got {few(s.word(2))}")
         arrangement = ARRANGEMENTS[s.word(2)]
         section = self.number("height") * chip_length
+        diameter, pitch = self.number("pin diameter"), self.number("pin pitch")
+        if diameter >= pitch:
+            message = f"pins wider than their pitch of {pitch / MICRO:g} um leave no way for the coolant"
+            raise self.statement("pin diameter").fail(message)
         return {
             "arrangement": arrangement,
-            "diameter": length(self.number("pin diameter")),
-            "pitch": length(self.number("pin pitch")),
+            "diameter": length(diameter),
+            "pitch": length(pitch),
             **self._coolant,
             "flow_rate": f"{self.number('darcy velocity') * section * 6e7:.12g} ml/min",
             "law": f"measured_{arrangement}",
         }
 
-    def _channels(self, chip_length: float, s: Statement) -> dict[str, Any]:
+    def _channels(self, chip_length: float) -> dict[str, Any]:
         width, wall, first, last = self.walls()
         count = (chip_length - first - last + wall) / (width + wall) if width + wall > 0 else 0.0
         whole = round(count)
         if whole < 1 or abs(count - whole) > 1e-6:
             walls = f"{first * 1e6:g} and {last * 1e6:g} um"
-            raise s.fail(f"walls and channels do not fill the chip evenly: {count:g} channels between walls of {walls}")
+            raise self.statement("channel length").fail(
+                f"walls and channels do not fill the chip evenly: {count:g} channels between walls of {walls}"
+            )
         side, ceiling, floor = self.coefficients()
         channels: dict[str, Any] = {
             "count": whole,

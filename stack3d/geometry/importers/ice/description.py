@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,20 @@ class Description:
     slot: float | None = None
     initial: float | None = None
     outputs: list[Statement] = field(default_factory=list)
+    said: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Section and what may stand there once → line; "" for the section itself."""
     floorplans: dict[Path, tuple[Element, ...]] = field(default_factory=dict)
 
     @cached_property
     def chip(self) -> Rectangle:
         """The footprint. [m]"""
         return Rectangle(0.0, self.dimensions["chip_length"], 0.0, self.dimensions["chip_width"])
+
+    def once(self, s: Statement, key: str) -> None:
+        """Raises DeckError for a second statement of a key in a section."""
+        if (s.title, key) in self.said:
+            raise s.fail(f"there are two of {few(key)}, the first on line {self.said[s.title, key]}")
+        self.said[s.title, key] = s.line
 
     def solid(self, name: str, s: Statement) -> Solid:
         """A material by name; raises DeckError."""
@@ -119,14 +128,20 @@ def read_description(path: Path) -> Description:
     about = Description(path)
     for s in statements(path):
         head = s.heading[0] if s.heading else ""
+        if (first := about.said.setdefault((s.title, ""), s.head)) != s.head:
+            raise s.fail_at_heading(f"there are two such sections, the first on line {first}")
         if "sink" in s.heading:
             _sink(about, s)
         elif head in SECTIONS:
             SECTIONS[head](about, s)
         else:
-            raise s.fail(f"unknown heading {few(s.title)}{did_you_mean(s.title, SECTIONS)}; known: {', '.join(SECTIONS)}")
+            raise s.fail_at_heading(
+                f"unknown heading {few(s.title)}{did_you_mean(s.title, SECTIONS)}; known: {', '.join(SECTIONS)}"
+            )
     if {"chip_length", "chip_width"} - set(about.dimensions):
-        raise mistake(place_of(path), "dimensions", "is missing, or lacks chip length and width")
+        is_there = ("dimensions", "") in about.said
+        place = place_of(path, about.said["dimensions", ""] if is_there else 1)
+        raise mistake(place, "dimensions", "lacks chip length and width" if is_there else "is missing")
     if not about.stack:
         raise mistake(place_of(path), "stack", "is missing")
     _check_places(about)
@@ -155,11 +170,18 @@ def _last(s: Statement, index: int) -> int:
     return index
 
 
+SINKS = {("top", "heat", "sink"): "top", ("conventional", "heat", "sink"): "top", ("bottom", "heat", "sink"): "bottom"}
+"""Heading → face; the second is that of 3D-ICE 2."""
+
+
 def _sink(about: Description, s: Statement) -> None:
     if "pluggable" in s.heading:
         raise s.fail("a pluggable heat sink runs code of its own and cannot be imported")
-    side = "bottom" if s.heading[0] == "bottom" else "top"
+    if s.heading not in SINKS:
+        raise s.fail_at_heading(f"unknown heading {few(s.title)}; known: {', '.join(map(' '.join, SINKS))}")
+    side = SINKS[s.heading]
     sink = about.sinks.setdefault(side, Sink(s.place))
+    about.once(s, " ".join(takewhile(str.isalpha, s.words)))
     if s.words[:3] == ("heat", "transfer", "coefficient"):
         about.sinks[side] = replace(sink, film=s.amount(_last(s, 3), "film_coefficient", 1 / MICRO**2, least=0.0))
     elif "temperature" in s.words[:2]:
@@ -173,6 +195,7 @@ def _sink(about: Description, s: Statement) -> None:
 
 
 def _dimensions(about: Description, s: Statement) -> None:
+    about.once(s, s.words[0])
     if s.words[0] == "non-uniform":
         about.is_nonuniform = s.word(1) == "true"
     elif s.words[0] in ("chip", "cell"):
@@ -194,8 +217,11 @@ def _layer(about: Description, s: Statement) -> None:
     if s.words[0] == "height":
         layer.height = s.amount(_last(s, 1), "length", MICRO)
     elif s.words[0] == "material":
+        s.ends_after(2)
         layer.material = about.solid(s.word(1), s)
     elif s.words[0] == "layout":
+        about.once(s, "layout")
+        s.ends_after(2)
         layer.layout = read_layout(find_file(s.word(1).strip('"'), s.place, s.title), about.solids, about.solid)
     else:
         raise s.fail(f"unknown words {few(' '.join(s.words))}; known: height, material, layout")
@@ -210,7 +236,7 @@ def _slab(about: Description, s: Statement, rest: tuple[str, ...], is_source: bo
             raise s.fail(f"unknown layer {few(name)}{did_you_mean(name, about.layers)}; known: {known}")
         layer = about.layers[name]
         if layer.height is None or layer.material is None:
-            raise layer.head.fail("wants height and material")
+            raise layer.head.fail_at_heading("wants height and material")
         return Slab(layer.height, layer.material, name, layer.head.place, is_source, layer.layout)
     if len(rest) != 2:
         raise s.fail(f"wants a thickness and a material, or a layer, got {few(' '.join(rest))}")
@@ -245,6 +271,7 @@ def _stack(about: Description, s: Statement) -> None:
     if kind == "layer":
         about.stack.append(Instance(kind, name, s.place, (_slab(about, s, tuple(rest)),)))
     elif kind == "channel":
+        s.ends_after(2)
         about.stack.append(Instance(kind, name, s.place, (_channels(about, s, name),)))
     elif kind == "die":
         about.stack.append(_placed_die(about, s, name, rest))
@@ -274,13 +301,15 @@ def _channels(about: Description, s: Statement, name: str) -> Slab:
     if not about.stack or about.stack[-1].kind == "channel":
         where = "right under another" if about.stack else "on top"
         raise s.fail(f"channel {few(name)} lies {where}; there has to be a die or a layer above it")
-    walls, flow = cavity.material, cavity.flow(about.dimensions["chip_length"], s)
+    walls, flow = cavity.material, cavity.flow(about.dimensions["chip_length"])
     return Slab(cavity.number("height"), about.solid(walls.word(2), walls), "channel", s.place, flow=flow)
 
 
 def _solver(about: Description, s: Statement) -> None:
+    about.once(s, "steady or transient" if s.words[0] in ("steady", "transient") else s.words[0])
     if s.words[0] == "transient":
         about.is_transient = True
+        s.ends_after(5)
         for key in ("step", "slot"):
             if key not in s.words:
                 raise s.fail("wants 'transient step TIME, slot TIME'")
@@ -292,7 +321,9 @@ def _solver(about: Description, s: Statement) -> None:
             raise s.fail(f"wants a slot of at least one step, got {about.slot:g} and {about.step:g}")
     elif s.words[:2] == ("initial", "temperature"):
         about.initial = s.amount(_last(s, 2), "temperature", 1.0)
-    elif s.words[0] not in ("steady", "numofcores"):
+    elif s.words[0] == "steady":
+        s.ends_after(1)
+    elif s.words[0] != "numofcores":
         raise s.fail(f"unknown words {few(' '.join(s.words))}; known: steady, transient, initial temperature, numofcores")
 
 
@@ -301,8 +332,10 @@ def _output(about: Description, s: Statement) -> None:
 
 
 def _cavity(about: Description, s: Statement) -> None:
-    if about.cavity is None or about.cavity.head.heading != s.heading:
-        about.cavity = Cavity(s)
+    if about.cavity is not None and about.cavity.head.head != s.head:
+        first = about.cavity.head
+        raise s.fail_at_heading(f"there are two kinds of cavity, the first, {few(first.title)}, on line {first.head}")
+    about.cavity = about.cavity or Cavity(s)
     about.cavity.take(s)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,16 @@ class _Draft:
     boxes: list[Rectangle] = field(default_factory=list)
     powers: tuple[float, ...] = ()
     material: Solid | None = None
+    said: set[str] = field(default_factory=set)
 
     def take(self, s: Statement, solid_of: SolidOf) -> None:
         """Take over what a statement says; raises DeckError."""
         key = s.word(0)
+        if key != "rectangle" and key in self.said:
+            raise s.fail(f"there are two of {few(key)}")
+        self.said.add(key)
+        if key in ("position", "rectangle") and {"position", "rectangle"} <= self.said:
+            raise s.fail("wants position and dimension, or rectangles, not both")
         if key == "position":
             self.corner = s.values(1, (2,))
         elif key == "dimension":
@@ -46,6 +52,7 @@ class _Draft:
             s.values(2)
             self.powers = tuple(s.amount(i, "power", 1.0, least=None) for i in range(2, len(s.words)))
         elif key == "material":
+            s.ends_after(2)
             self.material = solid_of(s.word(1), s)
         elif key != "discretization":
             raise s.fail(f"unknown word {few(key)}{did_you_mean(key, WORDS)}; known: {', '.join(WORDS)}")
@@ -56,7 +63,7 @@ class _Draft:
         if self.corner and self.sides:
             boxes.append(_rectangle(self.head, [*self.corner, *self.sides]))
         if not boxes or bool(self.corner) != bool(self.sides):
-            raise self.head.fail("wants position and dimension of two numbers each, or rectangles of four")
+            raise self.head.fail_at_heading("wants position and dimension of two numbers each, or rectangles of four")
         return Element(self.head.title, self.head.place, tuple(boxes), self.powers, self.material)
 
 
@@ -73,8 +80,7 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
     for s in statements(path):
         if not s.heading:
             raise s.fail(f"wants 'NAME:' before {few(s.words[0])}")
-        is_next = s.word(0) in ("position", "rectangle") and bool(drafts) and bool(drafts[-1].powers)
-        if not drafts or drafts[-1].head.heading != s.heading or is_next:
+        if not drafts or drafts[-1].head.head != s.head:
             drafts.append(_Draft(s))
         drafts[-1].take(s, solid_of)
     if not drafts:
@@ -135,7 +141,7 @@ def read_layout(path: Path, solids: Mapping[str, Solid], solid_of: SolidOf) -> t
             set_property(s, own)
             continue
         boxes = found.setdefault(s.title, [])
-        heads.setdefault(s.title, s)
+        heads.setdefault(s.title, replace(s, line=s.head))  # a mistake of the name stands there
         if s.word(0) == "rectangle":
             boxes.append(_rectangle(s, s.values(1, (4,))))
         elif s.word(0) == "position":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import takewhile
@@ -40,6 +41,8 @@ def read(path: Path, name: str, transient: bool | None = None) -> Imported:
     draft = ScenarioDraft("Imported from 3D-ICE", path, about.chip)
     draft.note("3D-ICE counts in micrometres; lengths, conductivities, capacities and film coefficients are converted to SI.")
     draft.note("3D-ICE lists layers from the top down, decks from the bottom up.")
+    if ("solver", "") not in about.said:
+        draft.note("There is no solver section: steady (assumed).")
     over_time = _is_over_time(about, draft, about.is_transient if transient is None else transient)
     layer_of = _put_layers(about, draft, over_time)
     for label, height, edge, material, place in sorted(about.plates, key=lambda p: p[0] == "sink"):
@@ -67,7 +70,8 @@ def _is_over_time(about: Description, draft: ScenarioDraft, wanted: bool) -> boo
             draft.note("Of several power values the first counts, as in 3D-ICE's steady state.")
         return False
     if about.slot is None:
-        raise mistake(draft.place, "solver", "wants 'transient step TIME, slot TIME': how long each power value holds")
+        place = (draft.place[0], about.said.get(("solver", ""), draft.place[1]))
+        raise mistake(place, "solver", "wants 'transient step TIME, slot TIME': how long each power value holds")
     if len(set(courses) - {0}) > 1:
         draft.note("Elements have different numbers of power values; time ends with the shortest, as in 3D-ICE.")
     return True
@@ -189,8 +193,8 @@ def _outputs(about: Description, draft: ScenarioDraft, layer_of: Mapping[str, st
     for s in about.outputs:
         kind = s.word(0)
         if kind in WITHOUT_EQUIVALENT:
-            if kind != "T3d":
-                _part(about, s, s.word(1))
+            if kind != "T3d" and _part(about, s, s.word(1)).kind != "channel" and kind == "Tcoolant":
+                raise s.fail(f"{few(s.word(1))} is no channel: only those have coolant")
             draft.note(f"Output {kind}: {WITHOUT_EQUIVALENT[kind]}")
             continue
         whole = "".join(takewhile(lambda word: word[:1] != '"', s.words[1:])) if kind == "Tflpel" else s.word(1)
@@ -221,6 +225,8 @@ def _explain_elements(draft: ScenarioDraft, s: Statement, part: Instance, elemen
     known = [e.name for e in part.floorplan]
     if element is not None and element not in known:
         raise s.fail(f"unknown element {few(element)}{did_you_mean(element, known)} of {few(part.name)}")
+    if not set(OF_ELEMENTS) & set(s.words):
+        raise s.fail(f"wants one of {', '.join(OF_ELEMENTS)} after the name of the file")
     for word in s.words:
         if word in OF_ELEMENTS:
             draft.note(f"Output {s.word(0)}, {word} of an element: {OF_ELEMENTS[word]}.")
@@ -230,6 +236,12 @@ def _times(about: Description, draft: ScenarioDraft) -> list[float]:
     """Ends of the slots, or of the steps where an output asks for them. [s]"""
     slot = about.slot or 0.0
     count = min(len(powers) for powers in draft.powers.values() if powers)
-    if about.step and any(s.words[-1] == "step" for s in about.outputs):
-        return [i * about.step for i in range(1, round(count * slot / about.step) + 1)]
-    return [i * slot for i in range(1, count + 1)]
+    if not about.step:
+        return [i * slot for i in range(1, count + 1)]
+    whole = int(slot / about.step * (1.0 + 1e-9))
+    is_even = math.isclose(whole * about.step, slot, rel_tol=1e-9)
+    if not is_even:
+        lasts = f"in 3D-ICE it lasts {whole * about.step:g} s, whole steps; here as stated"
+        draft.note(f"A slot of {slot:g} s is no multiple of the step of {about.step:g} s: {lasts}.")
+    inner = range(1, whole + (not is_even)) if any(s.words[-1] == "step" for s in about.outputs) else range(0)
+    return [t for n in range(count) for t in (*(n * slot + i * about.step for i in inner), (n + 1) * slot)]

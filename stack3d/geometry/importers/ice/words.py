@@ -29,8 +29,8 @@ class Statement:
     path : Path
         Of the file.
     heading, words : tuple of str
-    line : int
-        Where the words begin.
+    line, head : int
+        Where the words begin, and the heading.
     file : str
         The path as a user would type it, which is looked up once a file.
     """
@@ -39,6 +39,7 @@ class Statement:
     heading: tuple[str, ...]
     words: tuple[str, ...]
     line: int
+    head: int
     file: str
 
     @property
@@ -51,9 +52,24 @@ class Statement:
         """File and line."""
         return self.file, self.line
 
+    @property
+    def heading_place(self) -> FileLine:
+        """File and line of the heading."""
+        return self.file, self.head
+
     def fail(self, message: str) -> DeckError:
         """Error at the statement."""
         return mistake(self.place, self.title, message)
+
+    def fail_at_heading(self, message: str) -> DeckError:
+        """Error at the heading that it stands under."""
+        return mistake(self.heading_place, self.title, message)
+
+    def ends_after(self, count: int) -> None:
+        """Raises DeckError for more words than these, as where a semicolon is missing."""
+        if len(self.words) > count:
+            rest = few(" ".join(self.words[count:]))
+            raise self.fail(f"wants a semicolon after {few(' '.join(self.words[:count]))}, got {rest}")
 
     def word(self, index: int) -> str:
         """Word `index`; raises DeckError when the statement is shorter."""
@@ -108,16 +124,16 @@ def statements(path: Path) -> Iterator[Statement]:
     heading: tuple[str, ...] = ()
     words: list[str] = []
     file, start = place_of(path)[0], 1
-    line = 1
+    head = line = 1
     for token in TOKENS.finditer(text):
         word = token[0]
         if word == "\n":
             line += 1
         elif word == ":":
-            heading, words = tuple(words), []
+            heading, words, head = tuple(words), [], start
         elif word == ";":
             if words:
-                yield Statement(path, heading, tuple(words), start, file)
+                yield Statement(path, heading, tuple(words), start, head, file)
             words = []
         else:
             start = line if not words else start
