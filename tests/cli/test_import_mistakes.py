@@ -11,6 +11,7 @@ from stack3d.geometry.importers import import_files
 FOLDER = Path(__file__).parents[1] / "imports"
 GIVEN = {
     "hotspot_chip": ["chip.flp", "chip.ptrace", "chip.config"],
+    "hotspot_stack": ["stack.lcf", "stack.ptrace", "stack.config", "stack.materials"],
     "ice_die": ["die.stk"],
     "ice_pins": ["pins.stk"],
     "ice_channels": ["cooled.stk"],
@@ -93,6 +94,7 @@ OF_HOTSPOT = [
      "chip.config:5: s_sink: is 12000 um, smaller than the spreader, 16000 um"),
     ("hotspot_chip", "chip.config", "-s_spreader    0.016", "-s_spreader 0.005",
      "chip.config:4: s_spreader: is 5000 um, smaller than the chip, 8000 um"),
+    ("hotspot_stack", "stack.lcf", "\n2\nN", "\n5\nN", "stack.lcf:20: wants layers numbered from 0 on, got 0, 1, 5"),
     ("hotspot_chip", "chip.config", "-ambient", "-ambient 1e9\n#", "chip.config:8: ambient: is at most 1e+06 K, got '1e9'"),
 ]  # fmt: skip
 

@@ -176,10 +176,10 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
         entry = _layer(layer, path, solids)
         file = _floorplan_file(path, layer[-1], f"layer {text}", given)
         slabs[int(text)] = replace(entry, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file))
-    if not slabs or sorted(slabs) != list(range(len(slabs))):
-        raise mistake(
-            place_of(path), "", f"wants layers numbered from 0 on, got {', '.join(map(str, sorted(slabs))) or 'none'}"
-        )
+    beyond = [entry.place for number, entry in sorted(slabs.items()) if number >= len(slabs)]
+    if beyond or not slabs:
+        got = ", ".join(map(str, sorted(slabs))) or "none"
+        raise mistake(beyond[0] if beyond else place_of(path), "", f"wants layers numbered from 0 on, got {got}")
     return [slabs[i] for i in sorted(slabs)]
 
 
