@@ -79,9 +79,15 @@ class Case:
             raise DeckError(self.locate(error.problems)) from None
 
 
+SAYS_NOTHING = ("source", "assumed", "title", "licence", "sha256")
+"""Keys that change no number."""
+LATER = ("map_unit",)
+"""Keys that came after results were first named by hashes: where they are not used, names stay what they were."""
+
+
 def _strip(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _strip(v) for k, v in value.items() if k not in ("source", "assumed", "title", "licence", "sha256")}
+        return {k: _strip(v) for k, v in value.items() if k not in SAYS_NOTHING and not (k in LATER and v is None)}
     return [_strip(v) for v in value] if isinstance(value, list) else value
 
 

@@ -96,3 +96,12 @@ def test_the_folders_have_a_readme() -> None:
     root = Path(decks.__file__).parents[2]
     for folder in ("geometries", "solvers", "scenarios", "results", *(f"stack3d/library/{k}" for k in PHYSICAL[1:])):
         assert (root / folder / "README.md").is_file(), folder
+
+
+def test_the_readme_names_the_results_of_its_quickstart() -> None:
+    """A hash that moves makes every finished case run again: keys that came later do not count where they are not used."""
+    case = decks.load("quickstart")
+    assert case.scenario.power is not None and case.scenario.power.sources
+    assert f"results/quickstart/cases/{case.digest()[:12]}\n" in (Path(decks.__file__).parents[2] / "README.md").read_text(
+        "utf-8"
+    )
