@@ -61,7 +61,7 @@ from stack3d.thermal import (
 
 MOST_THROUGH_GMSH = 40_000
 """Bricks that the builder `auto` takes through Gmsh; of more, its copy of the mesh costs time and memory."""
-TENSOR_MEMORY = {True: 120.0, False: 260.0}
+TENSOR_MEMORY = {True: 120.0, False: 300.0}
 """Per node of a mesh that the tensor solver solves, by whether averages of layers precondition it, else multigrid; by
 `benchmarks/memory.py`. [byte]"""
 BRICK_MEMORY = 1800.0

@@ -46,8 +46,9 @@ ITERATED = ("iterations", "conductivity_updates", "coolant_passes")
 """Statistics of a solution that was not found at once."""
 AWAY = 3
 """Solvers of meshes that are kept before that with channels one by one."""
-ENOUGH = 1e-8
-"""Relative residual of solutions that an error is taken from."""
+ENOUGH, ENOUGH_OF_ALL, OF_PROMISE = 1e-8, 1e-6, 1e-4
+"""Relative residual of solutions that an error is taken from: at each step of a march; of steady ones that share of the error
+promised, up to the second. On packages, chiplets, channels and tetrahedra 1e-6 changed no error by more than 1e-4 of it."""
 SAME = {
     "layer_temperature_high": "layer_temperature_max",
     "tile_temperature_low": "tile_temperature",
@@ -194,10 +195,10 @@ def _kept(backends: Backends, away: int) -> Backends:
     return backends
 
 
-def _roughly(scenario: Scenario) -> Scenario:
-    """The same solved no closer than errors need."""
+def _roughly(scenario: Scenario, enough: float) -> Scenario:
+    """The same solved no closer than to a relative residual."""
     solver = scenario.solver
-    linear = solver.linear.model_copy(update={"tolerance": max(solver.linear.tolerance, ENOUGH)})
+    linear = solver.linear.model_copy(update={"tolerance": max(solver.linear.tolerance, enough)})
     return scenario.model_copy(update={"solver": solver.model_copy(update={"linear": linear})})
 
 
@@ -239,7 +240,8 @@ def of_mesh(
     def solve(other: Chip, body: AnyKind, away: int) -> Answers:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)  # the run itself has said it
-            backend = _kept(backends, away).of(_roughly(other.scenario), other.stack, body)
+            enough = max(ENOUGH, min(ENOUGH_OF_ALL, OF_PROMISE * other.scenario.solver.error_promise))
+            backend = _kept(backends, away).of(_roughly(other.scenario, enough), other.stack, body)
             begun = None if is_direct else body.begun_at(solution.field)
             solved = backend.unchecked().solve(chip.sources if sources is None else sources, guess=begun)
             return with_peaks(other, values_of(other, solved))
@@ -291,7 +293,7 @@ def of_march(
     smaller = with_smaller_steps(deck, chip.scenario.solver.error_promise, 8.0)
 
     def march(other: Chip, body: AnyKind, away: int, along: TransientDeck | None = None, parts: int = 1) -> Answers:
-        scenario = _roughly(other.scenario).model_copy(update={"transient": along or deck})
+        scenario = _roughly(other.scenario, ENOUGH).model_copy(update={"transient": along or deck})
         solid = _kept(backends, away).solid(scenario, other.stack, body)
         same = steps.again(parts) if along is None and steps.taken else None
         with warnings.catch_warnings():

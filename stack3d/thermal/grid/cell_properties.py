@@ -10,6 +10,7 @@ from stack3d.errors import DeckError
 from stack3d.grids import Grid
 from stack3d.layout import Floats, Layer, Rectangle, Stack
 from stack3d.materials import LawMap
+from stack3d.thermal.grid.corner_sums import with_room
 
 STEP = 0.01
 """Of the temperature in the slope of k(T). [K]"""
@@ -46,7 +47,7 @@ class CellProperties:
             box = Rectangle(*grid.x[[0, -1]], *grid.y[[0, -1]])
             is_uniform = layer.extent.contains(box, slack=1e-9 * max(box.x1 - box.x0, box.y1 - box.y0)) and not layer.blocks
             shape = (1, 1) if is_uniform else grid.shape[1:]
-            k, c, owner = np.zeros((3, *shape)), np.zeros(shape), np.full(shape, -1, dtype=np.intp)
+            k, c, owner = with_room((3, *shape)), with_room(shape), np.full(shape, -1, dtype=np.intp)
             parts = [(layer.extent, layer.material), *((block.extent, block.material) for block in layer.blocks)]
             for part, (extent, material) in enumerate(parts):
                 rows, columns = (slice(None), slice(None)) if is_uniform else _cells_inside(grid, extent, layer)
@@ -57,7 +58,8 @@ class CellProperties:
             conducts.append(LawMap.of([material.conducts for _, material in parts], owner))
             stores.append(LawMap.of([material.stores for _, material in parts], owner))
             conductance = 1.0 / layer.contact_resistance if layer.contact_resistance > 0 else 0.0
-            contact.append(conductance * ((k[2] > 0) & (conductivity[index - 1][2] > 0)))
+            touches = (k[2] > 0) & (conductivity[index - 1][2] > 0) if conductance else np.zeros((1, 1), dtype=bool)
+            contact.append(conductance * touches)
         return cls(tuple(conductivity), tuple(capacity), tuple(conducts), tuple(stores), tuple(contact))
 
     def conductivity_factor(self, grid: Grid, rise: Floats, base: float = 0.0, out: Floats | None = None) -> Floats:

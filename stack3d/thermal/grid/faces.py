@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stack3d.grids import Where
 from stack3d.layout import Floats
 from stack3d.thermal.grid.cell_properties import CellProperties
+from stack3d.thermal.grid.corner_sums import gather, products
 from stack3d.thermal.problem import ThermalProblem
 
 FACES = ("top", "bottom", "sides")
@@ -35,7 +36,7 @@ def add_to(out: Floats, where: Where, values: Floats) -> None:
 
 
 def face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> list[tuple[Where, Floats]]:
-    """Node planes of a face and the weights of their four products, zero beside void cells."""
+    """Node planes of a face and the weights of their four products (`on_cells`), zero beside void cells."""
     grid = problem.grid
     every = slice(None)
     hx, hy, hz = np.diff(grid.x), np.diff(grid.y), np.diff(grid.z)
@@ -45,57 +46,33 @@ def face_terms(problem: ThermalProblem, cells: CellProperties, name: str) -> lis
         area = np.outer(hy, hx) * solid
         if problem.patches:
             area *= 1.0 - problem.covered(name)
-        return [((at, every, every), np.multiply.outer(SHARES, area))]
+        return [((at, every, every), on_cells(SHARES, area))]
     out: list[tuple[Where, Floats]] = []
     solid_of = [np.broadcast_to(k[2] > 0, grid.shape[1:]) for k in cells.conductivity]
     for at in (0, -1):
         beside_y = np.array([solid_of[layer][at, :] for layer in grid.layer])
         beside_x = np.array([solid_of[layer][:, at] for layer in grid.layer])
-        out.append(((every, at, every), np.multiply.outer(SHARES, np.outer(hz, hx)) * beside_y))
-        out.append(((every, every, at), np.multiply.outer(SHARES, np.outer(hz, hy)) * beside_x))
+        out.append(((every, at, every), on_cells(SHARES, np.outer(hz, hx) * beside_y)))
+        out.append(((every, every, at), on_cells(SHARES, np.outer(hz, hy) * beside_x)))
+    return out
+
+
+def on_cells(shares: Floats, area: Floats) -> Floats:
+    """Shares of values of cells, shapes (4,) and (…, ny, nx), in the layout of the nodes (`corner_sums`)."""
+    out = np.zeros((shares.size, *area.shape[:-2], area.shape[-2] + 1, area.shape[-1] + 1))
+    np.multiply.outer(shares, area, out=out[..., :-1, :-1])
     return out
 
 
 def face_mass(terms: Floats, plane: Floats) -> Floats:
-    """Mass matrix of planes of cells, weights of shape (4, …, a, b), times nodal values of shape (…, a+1, b+1)."""
-    shapes = ((2, *plane.shape[:-1], plane.shape[-1] - 1), terms.shape, plane.shape)
-    work, parts, out = (np.empty(shape, plane.dtype) for shape in shapes)
-    products(plane, parts, work)
-    parts *= terms
-    gather(parts, out, work)
-    return out
-
-
-def products(planes: Floats, out: Floats, work: Floats) -> None:
-    """Sums and differences over the corners of each cell of planes of nodes, into shape (4, …, ny, nx)."""
-    np.add(planes[..., 1:], planes[..., :-1], out=work[0])
-    np.subtract(planes[..., 1:], planes[..., :-1], out=work[1])
-    np.add(work[..., 1:, :], work[..., :-1, :], out=out[:2])
-    np.subtract(work[..., 1:, :], work[..., :-1, :], out=out[2:])
-
-
-def gather(products: Floats, out: Floats, work: Floats, passed_on: Floats | None = None) -> None:
-    """Transpose of `products`, into shape (…, ny+1, nx+1).
-
-    Parameters
-    ----------
-    products : ndarray, shape (4, …, ny, nx)
-    out : ndarray, shape (…, ny+1, nx+1)
-    work : ndarray, shape (2, …, ny+1, nx)
-    passed_on : ndarray, shape (2, …, nx), optional
-        What rows before give to the first row of nodes; then what these give to the last.
-    """
-    np.add(products[:2], products[2:], out=work[..., 1:, :])
-    work[..., 0, :] = 0.0 if passed_on is None else passed_on
-    work[..., :-1, :] += products[:2]
-    work[..., :-1, :] -= products[2:]
-    if passed_on is not None:
-        passed_on[...] = work[..., -1, :]
-    out[..., 1:] = work[0]
-    out[..., 1:] += work[1]
-    out[..., 0] = 0.0
-    out[..., :-1] += work[0]
-    out[..., :-1] -= work[1]
+    """Mass matrix of planes of cells, weights of `on_cells`, times nodal values of shape (…, a+1, b+1)."""
+    nodes, row = np.ascontiguousarray(plane).reshape(-1), plane.shape[-1]
+    work, parts = np.empty((2, nodes.size), plane.dtype), np.empty((4, nodes.size - row), plane.dtype)
+    out = np.empty_like(nodes)
+    products(nodes, row, parts, work)
+    parts *= terms.reshape(4, -1)[:, :-row]
+    gather(parts, row, out, work)
+    return out.reshape(plane.shape)
 
 
 def fixed_nodes(problem: ThermalProblem) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from stack3d.fe.krylov import Apply
 from stack3d.grids import Grid, Plane
 from stack3d.layout import Floats
 from stack3d.thermal.grid.cell_properties import CellProperties
+from stack3d.thermal.grid.corner_sums import with_room
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.operator import GridOperator
 
@@ -21,6 +23,8 @@ COARSEST = 64
 """Lateral nodes at which a level is solved directly."""
 LEFT = 0.6
 """Share of the lateral nodes that a coarser level has, at most: levels of half skip sizes of elements that no sweep smooths."""
+AT_ONCE = 300_000
+"""Size of a field up to which it stays in the cache, so that it is not worked on plane by plane. [byte]"""
 ROUNDING = 1e-9
 """Relative difference of conductivities that is none: averages of equal ones differ by less."""
 LINE_SPECTRUM = (0.4, 3.0)
@@ -55,17 +59,36 @@ class LineSolver:
         other._lower, other._inverse = self._lower.astype(np.float32), self._inverse.astype(np.float32)
         return other
 
-    def solve(self, load: Floats) -> None:
-        """Every column, in place."""
-        out = load
-        work = np.empty_like(out[0])
-        for k in range(self._lower.shape[0]):
-            np.multiply(self._lower[k], out[k], out=work)
-            out[k + 1] -= work
-        out *= self._inverse
-        for k in range(self._lower.shape[0] - 1, -1, -1):
-            np.multiply(self._lower[k], out[k + 1], out=work)
-            out[k] -= work
+    def solve(self, load: Floats, left: Floats, then: Callable[[int | slice], None]) -> None:
+        """Solve every column for a load minus what stands in `left`, into `left`.
+
+        Parameters
+        ----------
+        load, left : ndarray, shape (nz+1, ny+1, nx+1)
+        then : callable
+            Goes on with a plane, or with all, while it is in the cache.
+        """
+        lower, last = self._lower, len(left) - 1
+        work, at_once = np.empty_like(left[0]), left.nbytes <= AT_ONCE
+        if at_once:
+            np.subtract(load, left, out=left)
+        for k in range(last + 1):
+            if not at_once:
+                np.subtract(load[k], left[k], out=left[k])
+            if k:
+                np.multiply(lower[k - 1], left[k - 1], out=work)
+                left[k] -= work
+        if at_once:
+            left *= self._inverse
+        for k in range(last, -1, -1):
+            if not at_once:
+                left[k] *= self._inverse[k]
+            if k < last:
+                np.multiply(lower[k], left[k + 1], out=work)
+                left[k] -= work
+            if not at_once and k < last:
+                then(k + 1)  # the plane below needed it as it was
+        then(slice(None) if at_once else 0)
 
 
 class LateralMultigrid:
@@ -116,11 +139,11 @@ class LateralMultigrid:
         level.smooth(load, self.degree, begins=True)
         along_y, along_x = level.between
         level.residual(load)
-        left *= level.free
+        left *= level.keep
         coarse = along_x.gathered(along_y.gathered(left, axis=1), axis=2)
-        coarse *= self.levels[depth + 1].free
+        coarse *= self.levels[depth + 1].keep
         correction = along_y.spread(along_x.spread(self._cycle(depth + 1, coarse), axis=2), axis=1)
-        correction *= level.free
+        correction *= level.keep
         x += correction
         level.smooth(load, self.degree)
         return np.asarray(x)
@@ -139,10 +162,16 @@ class _Level:
     def of_few_digits(self) -> _Level:
         """The same for fields of single precision."""
         other, few = copy.copy(self), np.float32
-        other.__dict__.pop("room", None)
+        for name in ("room", "keep"):
+            other.__dict__.pop(name, None)
         other.kind, other.operator, other.lines = few, self.operator.of_few_digits(), self.lines.of_few_digits()
         other.between = tuple(lines.of_few_digits() for lines in self.between)
         return other
+
+    @cached_property
+    def keep(self) -> Floats:
+        """One at nodes that are solved, else zero."""
+        return self.free.astype(self.kind)
 
     @cached_property
     def room(self) -> Floats:
@@ -160,25 +189,31 @@ class _Level:
         low, high = LINE_SPECTRUM
         centre, half = 0.5 * (high + low), 0.5 * (high - low)
         x, left, step = self.room
-        if begins:
-            left[...] = load
-        else:
-            self.residual(load)
-        self.lines.solve(left)
         rho = half / centre
-        np.divide(left, centre, out=step)
+
+        def first(at: int | slice) -> None:
+            np.divide(left[at], centre, out=step[at])
+            if begins:
+                x[at] = step[at]
+            else:
+                x[at] += step[at]
+
+        def further(at: int | slice) -> None:
+            now = step[at]
+            now *= rho_next * rho
+            left[at] *= 2 * rho_next / half
+            now += left[at]
+            x[at] += now
+
         if begins:
-            x[...] = step
+            left[...] = 0.0
         else:
-            x += step
+            self.operator.apply(x, left)
+        self.lines.solve(load, left, first)
         for _ in range(degree - 1):
             rho_next = 1 / (2 * centre / half - rho)
-            self.residual(load)
-            self.lines.solve(left)
-            step *= rho_next * rho
-            left *= 2 * rho_next / half
-            step += left
-            x += step
+            self.operator.apply(x, left)
+            self.lines.solve(load, left, further)
             rho = rho_next
 
 
@@ -253,7 +288,7 @@ def coarsened(operator: GridOperator) -> GridOperator | None:
             return values
         weighted = values * np.outer(np.diff(grid.y), np.diff(grid.x))
         total = np.add.reduceat(np.add.reduceat(weighted, keep_y[:-1], axis=-2), keep_x[:-1], axis=-1)
-        return np.asarray(total / np.outer(np.diff(rough.y), np.diff(rough.x)))
+        return np.divide(total, np.outer(np.diff(rough.y), np.diff(rough.x)), out=with_room(total.shape))
 
     factor = None
     if operator.factor is not None:

@@ -45,9 +45,8 @@ class TensorBody:
         self.solver, self.base, self.most_iterations = solver, solver.base, solver.most_iterations
         cells = solver.cells
         self.is_linear = cells.is_linear and cells.stores_linearly
-        self._still = replace(
-            cells, conductivity=tuple(0 * k for k in cells.conductivity), contact=tuple(0 * c for c in cells.contact)
-        )
+        none = tuple(np.zeros((1, 1)) for _ in cells.contact)
+        self._still = replace(cells, conductivity=tuple(np.zeros((3, 1, 1)) for _ in none), contact=none)
         self._mass = GridOperator(self.problem, self._still, rate=1.0)
         self._films: Mapping[str, float] = solver.operator.films
         self._factor: Floats | None = None
