@@ -164,7 +164,7 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
     Floorplans are looked for beside the file, in the working folder and among those that are `given`; raises DeckError.
     """
     words = _words(path)
-    slabs: dict[int, LayerEntry] = {}
+    slabs, lines = dict[int, LayerEntry](), dict[int, int]()
     floorplan_of = cache(lambda file: read_floorplan(file, solids))
     for line, text in words:
         if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) in slabs:
@@ -175,11 +175,11 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
             raise mistake(place_of(path, line), f"layer {text}", "ends too early")
         entry = _layer(layer, path, solids)
         file = _floorplan_file(path, layer[-1], f"layer {text}", given)
+        lines[int(text)] = line
         slabs[int(text)] = replace(entry, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file))
-    beyond = [entry.place for number, entry in sorted(slabs.items()) if number >= len(slabs)]
-    if beyond or not slabs:
+    if (beyond := [number for number in slabs if number >= len(slabs)]) or not slabs:
         got = ", ".join(map(str, sorted(slabs))) or "none"
-        raise mistake(beyond[0] if beyond else place_of(path), "", f"wants layers numbered from 0 on, got {got}")
+        raise mistake(place_of(path, lines[beyond[0]] if beyond else 1), "", f"wants layers numbered from 0 on, got {got}")
     return [slabs[i] for i in sorted(slabs)]
 
 
