@@ -297,6 +297,24 @@ def test_units_without_lateral_flow_keep_their_own_material_as_in_hotspot(number
     assert [block["material"]["conductivity"] for block in blocks] == ["200 W/m/K"]
 
 
+@pytest.mark.parametrize(("material", "said", "told"), [
+    ("", "on", ["-detailed_3D is on: HotSpot counts the convection one and a half"]),
+    ("", "off", []),
+    ("", "1", []),  # HotSpot takes every word but `on` for off
+    (" copper", "on", ["-detailed_3D is on: HotSpot counts the convection one and a half"]),
+    (" copper", "", ["HotSpot reads the materials of units only with -detailed_3D on"]),
+])  # fmt: skip
+def test_the_detailed_mode_of_hotspot_is_told_by_its_switch(material: str, said: str, told: list[str], tmp_path: Path) -> None:
+    """It was told of units with materials alone, and the switch as a setting that was not used."""
+    (tmp_path / "a.flp").write_text(f"one 0.004 0.004 0 0{material}\n")
+    (tmp_path / "a.lcf").write_text("0\nY\nY\n1.75e6\n0.01\n0.0001\na.flp\n")
+    (tmp_path / "a.materials").write_text("copper\nsolid\n400\n3.55e6\n")
+    (tmp_path / "a.config").write_text(f"-detailed_3D {said}\n" if said else "-r_convec 0.5\n")
+    notes = import_files([tmp_path / f"a.{ending}" for ending in ("lcf", "materials", "config")]).notes
+    found = [note for note in notes if "detailed_3D" in note]
+    assert len(found) == len(told) and all(note.startswith(start) for note, start in zip(found, told)), found
+
+
 @pytest.mark.parametrize(
     ("run", "words"),
     [
@@ -467,6 +485,21 @@ def test_other_files_are_refused() -> None:
         import_files([FOLDER / "hotspot_chip" / "chip.ptrace"])
     with pytest.raises(DeckError, match="one .stk"):
         import_files([Path("a.stk"), Path("b.stk")])
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (["ice_die/die.stk", "hotspot_chip/chip.flp", "hotspot_chip/chip.ptrace"], "a .stk is imported alone.*chip.flp, .*chip.ptrace"),
+    (["hotspot_stack/stack.lcf", "hotspot_stack/stack.materials", "hotspot_chip/chip.flp"], "stack.lcf:1: no layer has the floorplan .*chip.flp;"),
+    (["blox_package/package.3dbx", "hotspot_chip/chip.flp"], "a .3dbx goes with one table of powers .*chip.flp"),
+    (["ecxml_module/module.ecxml", "hotspot_chip/chip.flp"], "an .ecxml is imported alone, got .*chip.flp"),
+    (["layout_gds/die.gds", "hotspot_chip/chip.flp"], "a layout goes with .lef and .csv, got .*chip.flp"),
+    (["hotspot_chip/chip.flp", "blox_package/powers.csv"], "powers.csv: a table belongs to a .3dbx or a layout"),
+    (["hotspot_chip/chip.flp", "layout_def/tech.lef"], "tech.lef: LEF belongs to a .def"),
+])  # fmt: skip
+def test_a_file_that_no_reader_takes_is_refused(given: list[str], said: str) -> None:
+    """Files beside a .stk, and floorplans that no layer names, were dropped in silence."""
+    with pytest.raises(DeckError, match=said):
+        import_files([FOLDER / name for name in given])
 
 
 def test_defaults_of_hotspot_are_assumed_and_not_stated_by_files() -> None:

@@ -97,6 +97,8 @@ def _of_dies(stack: Path, others: Sequence[Path], wish: _Wish) -> Imported:
     """Scenario of a 3D-ICE stack, whose floorplans are found from it; raises DeckError."""
     from stack3d.geometry.importers import ice
 
+    if others:
+        raise DeckError(f"a .stk is imported alone, its floorplans are found from it; got {', '.join(map(str, others))}")
     return ice.read(stack, wish.name, wish.transient)
 
 

@@ -40,6 +40,8 @@ SWITCHES = {
     "block_omit_lateral": "lateral heat flow is kept",
 }
 """Switch → what is done when it is on."""
+DETAILED = "detailed_3D"
+"""Switch of the mode that reads materials of units; HotSpot takes every word but ``on`` for off."""
 REFUSED = ("use_microfluidic_cooling", "use_microchannels")
 OF_BOARD = ("s_sub", "t_sub", "s_solder", "t_solder", "s_pcb", "t_pcb")
 """Keys of the secondary path of every run."""
@@ -63,6 +65,7 @@ def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
             raise mistake(config.places[key], f"-{key}", "cooling channels of HotSpot cannot be imported")
     if ".lcf" in one:
         main, slabs = one[".lcf"], read_layers(one[".lcf"], solids, floorplans)
+        _refuse_unnamed(floorplans, slabs, main)
     else:
         main, slabs = one[".flp"], _single_chip(one[".flp"], config, solids)
     samples = 0
@@ -71,6 +74,7 @@ def read(paths: Sequence[Path], name: str, transient: bool = False) -> Imported:
     elif transient:
         raise DeckError("a transient wants a .ptrace with the powers over time")
     draft = ScenarioDraft("Imported from HotSpot", main, _footprint(slabs))
+    _tell_detailed(draft, slabs, config, is_single=".lcf" not in one)
     _explain(draft, slabs, config, samples, transient=transient)
     _fill(draft, slabs, config)
     timing = None
@@ -111,6 +115,13 @@ def _sorted(paths: Sequence[Path]) -> tuple[dict[str, Path], list[Path]]:
     if ".lcf" not in by_kind and len(floorplans) != 1:
         raise DeckError("a HotSpot run has an .lcf for its layers, or exactly one .flp for a single chip")
     return {kind: found[0] for kind, found in by_kind.items()}, floorplans
+
+
+def _refuse_unnamed(floorplans: Sequence[Path], slabs: Sequence[LayerEntry], main: Path) -> None:
+    """Raises DeckError for floorplans that no layer is of: they would be dropped."""
+    taken = {slab.file.resolve() for slab in slabs if slab.file is not None}
+    if unread := [str(path) for path in floorplans if path.resolve() not in taken]:
+        raise mistake(place_of(main), "", f"no layer has the floorplan {', '.join(unread)}; name it there, or leave it out")
 
 
 def _powered(slabs: Sequence[LayerEntry], path: Path) -> tuple[list[LayerEntry], int]:
@@ -157,18 +168,13 @@ def _explain(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, 
     )
     draft.note("HotSpot lumps spreader and sink beyond the chip into a few nodes; here they are solids, centred on the chip.")
     draft.note("c_convec, the capacity of the air side, is spread over the top face; steady temperatures do not depend on it.")
-    if any(e.material for slab in slabs for e in slab.floorplan):
-        draft.note(
-            "Layers of several materials run with -detailed_3D in HotSpot, which then counts the convection one and a half"
-            " times; here r_convec counts once, so a comparison is off by a third of its share."
-        )
     if samples > 1 and not transient:
         draft.note(
             f"The trace of {samples} samples is averaged, as HotSpot does for its steady state; --transient keeps its course."
         )
     if samples == 0:
         draft.note("No .ptrace: every power is zero, set power.sources.")
-    known = {*DEFAULTS, *SWITCHES, *REFUSED, "init_file", *(f"material_{part}" for part in PARTS)}
+    known = {*DEFAULTS, *SWITCHES, *REFUSED, DETAILED, "init_file", *(f"material_{part}" for part in PARTS)}
     if unused := sorted(config.texts.keys() - known):
         draft.note(f"Settings that were not used: {', '.join(unused)}.")
     for key, meaning in SWITCHES.items():
@@ -176,6 +182,22 @@ def _explain(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, 
             draft.note(f"-{key} has no equivalent: {meaning}.")
     if config.texts.get("init_file", "(null)") != "(null)":
         draft.note("-init_file has no equivalent: a transient starts at one temperature, init_temp.")
+
+
+def _tell_detailed(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, *, is_single: bool) -> None:
+    """Tell what HotSpot's detailed mode, on or off, makes different: its hotspot.c, temperature_grid.c."""
+    is_on = config.texts.get(DETAILED) == "on"
+    counted = (
+        "HotSpot counts the convection one and a half times; here r_convec counts once, so a comparison is off by a third of"
+        " its share."
+    )
+    if is_on and is_single:
+        draft.note(f"-{DETAILED} on is left out: HotSpot takes it with an .lcf alone.")
+    elif is_on:
+        draft.note(f"-{DETAILED} is on: {counted}")
+    if any(e.material for slab in slabs for e in slab.floorplan) and (is_single or not is_on):
+        wanted = f"with an .lcf and -{DETAILED} on" if is_single else f"with -{DETAILED} on, which no .config here says"
+        draft.note(f"HotSpot reads the materials of units only {wanted}; here they count. With it {counted}")
 
 
 def _fill(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config) -> None:

@@ -61,6 +61,8 @@ class LayerEntry:
     material: Solid
     thickness: float
     floorplan: tuple[Element, ...]
+    file: Path | None = None
+    """That the floorplan was read from, where the layer names one."""
 
 
 def read_materials(path: Path) -> dict[str, Solid]:
@@ -176,7 +178,7 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
         entry = _layer(layer, path, solids)
         file = _floorplan_file(path, layer[-1], f"layer {text}", given)
         lines[int(text)] = line
-        slabs[int(text)] = replace(entry, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file))
+        slabs[int(text)] = replace(entry, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file), file=file)
     if (beyond := [number for number in slabs if number >= len(slabs)]) or not slabs:
         got = ", ".join(map(str, sorted(slabs))) or "none"
         raise mistake(place_of(path, lines[beyond[0]] if beyond else 1), "", f"wants layers numbered from 0 on, got {got}")
