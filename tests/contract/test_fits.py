@@ -283,8 +283,11 @@ def fitted(mechanism: str, name: str, folder: Path) -> tuple[Any, Law, DeviceDec
 
 QUICK = ("programming", "read_noise", "endurance", "window_closure", "faults", "self_heating", "truncation", "read_disturb")
 """Mechanisms whose laws are fitted within a second or two."""
-LONGER = (("spread", "power_law"), ("crystallisation", "avrami"), ("retention", "abrupt"), ("relaxation", "logarithmic"))
-"""One law of each mechanism whose fits take longer; the others of it weigh their measurements in the next test."""
+LONGER = (
+    ("spread", "power_law"), ("crystallisation", "avrami"), ("retention", "abrupt"), ("relaxation", "logarithmic"),
+    ("retention", "level_barriers"), ("retention", "both_directions"), ("relaxation", "own_equilibrium"),
+)  # fmt: skip
+"""Laws whose fits take from seconds to two minutes; the others of their mechanisms weigh their measurements in the next test."""
 
 
 FITTED = [key for key in TRUTH if key[0] in QUICK] + [pytest.param(*key, marks=pytest.mark.slow) for key in LONGER]

@@ -32,6 +32,9 @@ USUAL = dict.fromkeys(("unit", "range", "time_offset"), REFERENCES) | {"read_tim
 """What a law counts from, by name and dimension; of names that begin with ``reference`` by dimension alone."""
 CONVENTION = "by convention: it says what the other numbers mean; --hold sets another"
 FROM_START = "as in the deck to begin with"
+FROM_LAW = "what the law takes where nothing is said; --hold sets another"
+COUNTED_FROM = ("temperature", "time", "rate")
+"""Dimensions of what the numbers of a law count from: what a law takes where nothing is said is told."""
 UNTOLD: dict[str, str] = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V", "voltage": "1 V", "length": "100 nm"}
 """What data at one voltage do not tell, by name or dimension."""
 
@@ -219,6 +222,9 @@ class _Sorted:
         elif start is not None:
             self.held[key] = start
             self.reasons[key] = start, FROM_START
+        elif dimension_of(field) in COUNTED_FROM and field.default is not None:
+            self.held[key] = f"{field.default:.6g} {units.SI[dimension_of(field)]}"
+            self.reasons[key] = self.held[key], FROM_LAW
 
     def _part(
         self, model: type[BaseModel], key: str, name: str, start: Any, hold: Mapping[str, Any], also: Sequence[str]
