@@ -15,8 +15,17 @@ import numpy as np
 
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.build import load_device
-from stack3d.devices.equilibrium import ATTEMPTS, BarrierTable, EquilibriumTable, LevelBarriers, OwnEquilibrium
-from stack3d.devices.foundry import PAIR_WIDTH, Rows, predicted, rows
+from stack3d.devices.equilibrium import (
+    ATTEMPTS,
+    BarrierTable,
+    EquilibriumTable,
+    LevelBarriers,
+    OwnEquilibrium,
+    escape_rate,
+    moved_share,
+    reach,
+)
+from stack3d.devices.foundry import PAIR_WIDTH, ROOM, Rows, predicted, rows
 from stack3d.devices.laws import Reals
 
 FOLDER = Path(__file__).parent
@@ -32,10 +41,43 @@ BAKE = 5200.0
 """[s] Length of most of the bakes."""
 ELSEWHERE = ((60, BAKE), (140, BAKE), (220, BAKE), (300, BAKE), (180, 60.0), (180, 1e5), (100, 1e5), (260, 600.0))
 """[degC], [s] Bakes of technology A between the given ones and beyond."""
+WRITTEN = 1.0
+"""[s] Time at 25 degC after which a write and its reads are over: barriers that are lower have been crossed before the bake."""
+SPECTRUM = ((60, 100, 140, 180, 220, 260), (60.0, BAKE, 1e5))
+"""[degC], [s] Bakes in which cells are taken to move as over a flat spectrum of barriers."""
 ROUGHNESS = {"edge": 0.3, "barrier": 2.0, "displacement": 0.1, "log_sd": 0.3, "skew": 0.3, "log_core": 1.0, "loss": 2.0}
 """Weight of a column's second differences between levels; neighbouring levels are alike."""
-HOLD = 0.3
-"""[eV] or [-] Distance from the start at which a barrier or a scalar costs as much as a miss by one tolerance."""
+
+
+def flat_spectrum(attempts: float, barrier_sd: float | None) -> tuple[float, float]:
+    """Middle barrier [eV] and stretching β [-] of cells that move as over a flat spectrum of barriers above some energy.
+
+    Below it, all were crossed while the cells were written: the way that a bake takes them grows in proportion to
+    k_B T ln(νt) less the same of `WRITTEN` at 25 degC. Least squares of the relative misses in the bakes of `SPECTRUM`.
+
+    Parameters
+    ----------
+    attempts : float
+        ν. [s⁻¹]
+    barrier_sd : float or None
+        Standard deviation of the barriers of different cells; None = cells have one barrier each (β = 1), and it is returned
+        in place of β. [eV]
+    """
+    from scipy.optimize import least_squares
+
+    nodes, weights = np.polynomial.hermite_e.hermegauss(61)
+    kelvin, time = (a.ravel() for a in np.meshgrid(np.array(SPECTRUM[0]) + ZERO_CELSIUS, SPECTRUM[1]))
+    way = reach(kelvin, time, attempts=attempts) - reach(ROOM, WRITTEN, attempts=attempts)
+
+    def misses(x: Reals) -> Reals:
+        sd, shape = (np.exp(x[1]), 1.0) if barrier_sd is None else (barrier_sd, np.exp(x[1]))
+        clock = time * escape_rate(kelvin, x[0] + sd * nodes[:, None], attempts=attempts)
+        moved = weights / weights.sum() @ moved_share(clock, shape, np.dtype(float))
+        return np.asarray(x[2] * moved / way - 1)
+
+    middle = float(reach(ZERO_CELSIUS + SPECTRUM[0][3], BAKE, attempts=attempts))
+    energy, log_width, _ = least_squares(misses, [middle, -1.2 if barrier_sd is None else -2.0, 1.0]).x
+    return float(energy), float(np.exp(log_width))
 
 
 @dataclass(frozen=True)
@@ -49,6 +91,8 @@ class Form:
         One number per level each.
     scalars : dict of str to float
         One number each, at their start.
+    hold : float
+        Distance from the start at which a barrier or a scalar costs as much as a miss by one tolerance. [eV] or [-]
     attempts : float
         ν of all barriers, not fitted. [s⁻¹]
     """
@@ -56,6 +100,7 @@ class Form:
     technology: str
     columns: tuple[str, ...]
     scalars: dict[str, float]
+    hold: float
     attempts: float = ATTEMPTS
 
     @property
@@ -72,7 +117,7 @@ class Form:
             "edge": np.interp(
                 self.levels, [5, 12, 20, 44, 60, 76, 84, 92, 124], [-0.8, -0.4, -0.3, -0.15, -0.3, -0.9, -1.6, -2.5, -2.6]
             ),
-            "barrier": np.full(self.levels.size, 1.1 if self.technology == "B" else 1.35),
+            "barrier": np.full(self.levels.size, 1.1),
             "displacement": np.interp(self.levels, level[order], mean[order]),
             "log_sd": np.log(np.interp(self.levels, level[order], sd[order])),
             "skew": np.linspace(0.5, -0.4, self.levels.size),
@@ -81,7 +126,12 @@ class Form:
         }
         for name in ("barrier", "loss"):  # what has just been crossed stays crossed
             columns[name] *= np.log(self.attempts * BAKE) / np.log(ATTEMPTS * BAKE)
-        return np.concatenate([*(columns[c] for c in self.columns), list(self.scalars.values())])
+        scalars = dict(self.scalars)
+        if "loss" in self.columns:  # of technology A, with one bake at a temperature
+            within = "log_shape" in scalars
+            columns["barrier"][:], width = flat_spectrum(self.attempts, np.exp(scalars["log_barrier_sd"]) if within else None)
+            scalars["log_shape" if within else "log_barrier_sd"] = np.log(width)
+        return np.concatenate([*(columns[c] for c in self.columns), list(scalars.values())])
 
     def split(self, x: Reals) -> tuple[dict[str, Reals], dict[str, float]]:
         """Columns and scalars of a vector of numbers."""
@@ -130,7 +180,7 @@ class Form:
         def residuals(x: Reals) -> Reals:
             misses = given.misses(predicted(*self.laws(x), device, given, width=width)).ravel()
             rough = [ROUGHNESS[name] * np.diff(column, 2) for name, column in self.split(x)[0].items()]
-            return np.concatenate([misses, *rough, (x - start)[held] / HOLD])
+            return np.concatenate([misses, *rough, (x - start)[held] / self.hold])
 
         start = self.start(given)
         held = np.array([c in ("barrier", "loss") for c in self.columns]).repeat(self.levels.size)
@@ -142,12 +192,14 @@ FORMS = (
     Form(
         "A",
         ("barrier", "displacement", "log_sd", "skew", "log_core", "loss"),
-        {"log_barrier_sd": -1.65, "log_shape": -1.5, "shape": 0.72, "log_loss_sd": -2.4},
+        {"log_barrier_sd": -2.4, "log_shape": 0.0, "shape": 0.7, "log_loss_sd": -2.4},
+        hold=0.15,
     ),
     Form(
         "B",
         ("edge", "barrier", "displacement", "log_sd", "skew", "log_core"),
         {"fast_barrier": 0.77, "log_fast_barrier_sd": -2.2, "log_barrier_sd": -2.4, "log_core_growth": -2.5},
+        hold=0.3,
     ),
 )
 
