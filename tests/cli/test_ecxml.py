@@ -9,6 +9,7 @@ import pytest
 from stack3d import decks
 from stack3d.case import run_case
 from stack3d.cli import main
+from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
 from stack3d.layout import Rectangle
 from stack3d.progress import Silent
@@ -142,6 +143,50 @@ def test_mistakes_by_file_and_line(old: str, new: str, said: str, tmp_path: Path
     Path("module.ecxml").write_text(text.replace(old, new, 1))
     code, err = told(monkeypatch, capsys, "import", "module.ecxml", "-o", "deck.yaml")
     assert code == 2 and said in err and "module.ecxml:" in err and len(err.strip().splitlines()) == 1, err
+
+
+BODY = "<location><x>0</x><y>0</y><z>0</z></location><size><x>0.001</x><y>0.001</y><z>0.001</z></size><material>fr4</material>"
+
+
+@pytest.mark.parametrize(("inner", "said"), [
+    (f"<foo><name>lid</name><active>true</active>{BODY}</foo>", "'foo': is no object that is read; leave it out"),
+    (f"<cylinder><name>lid</name>{BODY}</cylinder>", "'cylinder': is no object that is read (did you mean 'solidCylinder'?)"),
+    (f"<solid3dblock><name>lid</name>{BODY}</solid3dblock>", "'solid3dblock': is no object that is read (did you mean 'solid3dBlock'"),
+    ("<fan><name>blower</name><active>true</active></fan>", "'fan': is no object that is read"),
+    ("<group><data><part><size><x>1</x></size></part></data></group>", "'group': is no object that is read"),
+])  # fmt: skip
+@pytest.mark.parametrize("before", ["</geometry></assembly>", "</geometry>\n</neutralXML>", "</neutralXML>"])
+def test_unknown_objects_are_refused_by_name(before: str, inner: str, said: str, tmp_path: Path) -> None:
+    """In a group, in the geometry and beside it; a note said that they were not read, and their heat path was gone."""
+    text = STACK.read_text()
+    head, middle, tail = text.partition(before)
+    assert middle
+    (tmp_path / "module.ecxml").write_text(f"{head}\n{inner}{middle}{tail}")
+    with pytest.raises(DeckError) as caught:
+        import_files([tmp_path / "module.ecxml"])
+    (problem,) = caught.value.problems
+    assert said in str(problem) and problem.line == head.count("\n") + 2
+
+
+def test_what_is_no_object_is_told_and_a_second_geometry_is_read(tmp_path: Path) -> None:
+    """Descriptions and data of a user stay a note; the heat of a board and of a second list was lost in silence."""
+    text = STACK.read_text().replace(
+        "<plane>+xy</plane>\n<material>fr4", "<plane>+xy</plane><powerDissipation>3</powerDissipation>\n<material>fr4", 1
+    )
+    said = "<description>of a board</description><userData><key>colour</key><value>7</value></userData>"
+    spare = f"<foo><name>f</name><active>false</active>{BODY}</foo>"
+    extra = f"<solid3dBlock><name>extra</name><active>true</active>{BODY}<powerDissipation>2</powerDissipation><mesh/></solid3dBlock>"
+    file = tmp_path / "module.ecxml"
+    file.write_text(text.replace("</neutralXML>", f"<geometry>{said}{spare}{extra}</geometry></neutralXML>"))
+    found = import_files([file])
+    told = ("<'description'> is", "<'userData'> is", "<'foo'> is not active", "<'mesh'> of <solid3dBlock> is")
+    assert [start for start in told if not any(note.startswith(start) for note in found.notes)] == []
+    powers = {s["name"]: s["power"] for s in found.scenario["power"]["sources"]}
+    assert (
+        powers["extra"] == "2 W"
+        and "board" in powers
+        and sum(float(p.split()[0]) for p in powers.values()) == pytest.approx(6.5)
+    )
 
 
 @pytest.mark.parametrize(("key", "value", "said"), [

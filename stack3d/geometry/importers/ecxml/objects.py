@@ -33,6 +33,12 @@ REFUSED = {
     "externalMcadFile": "a shape of another file",
 }
 """Objects that are no part of a stack of layers, by what they are."""
+OBJECTS = (*GROUPS, *SOLIDS, *SOURCES, *REFUSED, "monitorPoint")
+OF_FILE = ("name", "producer", "solutionDomain", "materials", "geometry")
+OF_OBJECTS = ("name", "active", "location", "size", "plane", "material", "powerDissipation", "geometry", "parts")
+"""What is read of an object; its plane is that of its size."""
+BODILY = ("active", "location", "size", "material", "powerDissipation", "x", "y", "z")
+"""What objects say of themselves: every one is active or not, and descriptions and data of a user are neither."""
 
 
 @dataclass
@@ -116,7 +122,13 @@ def read_model(path: Path) -> ObjectModel:
     domain = root.first("solutionDomain")
     around = domain.first("ambientConditions") if domain is not None else None
     model.ambient = around.number("temperature", 1.0) if around is not None else None
-    _add(root.wanted("geometry"), model)
+    root.wanted("geometry")
+    for listed in root.inner:
+        if listed.tag == "geometry":
+            _add(listed, model)
+        elif listed.tag not in OF_FILE:
+            _pass_over(listed, model)
+    model.notes = list(dict.fromkeys(model.notes))
     if not model.solids:
         raise mistake(root.place, "geometry", f"holds no solid; solids are {', '.join(SOLIDS)}")
     for solid in model.solids:
@@ -200,17 +212,45 @@ def _table(points: list[tuple[float, float]], node: XmlNode) -> dict[str, Any]:
 
 
 def _add(listed: XmlNode, model: ObjectModel) -> None:
-    """Add the objects of a list, groups opened; raises DeckError for those that no stack of layers has."""
+    """Add the objects of a list, groups opened; raises DeckError for those that no stack of layers has, and unknown ones."""
     for node in listed.inner:
-        if node.tag in (*GROUPS, *SOLIDS, *SOURCES, *REFUSED, "monitorPoint"):
+        if node.tag in OBJECTS:
             _add_object(node, model)
         else:
-            model.notes.append(f"<{few(node.tag)}> is not read.")
+            _pass_over(node, model)
+
+
+def _pass_over(node: XmlNode, model: ObjectModel) -> None:
+    """Tell of an element that is not known; raises DeckError for one that is an object: without it heat flows elsewhere."""
+    if (active := node.first("active")) is not None and _is_off(active.text):
+        model.notes.append(f"<{few(node.tag)}> is not active in the file; it is left out.")
+        return
+    if node.tag.lower() in (tag.lower() for tag in OBJECTS) or any(inner.tag in BODILY for inner in _all_in(node)):
+        near = did_you_mean(node.tag, OBJECTS)
+        raise mistake(
+            node.place, few(node.tag), f"is no object that is read{near}; leave it out, or write it as a solid or source"
+        )
+    model.notes.append(f"<{few(node.tag)}> is not read.")
+
+
+def _is_off(said: str) -> bool:
+    return said.strip().lower() in ("false", "0")
+
+
+def _all_in(node: XmlNode) -> Iterator[XmlNode]:
+    """Elements in an element, and in those."""
+    for inner in node.inner:
+        yield inner
+        yield from _all_in(inner)
 
 
 def _add_object(node: XmlNode, model: ObjectModel) -> None:
     name = node.said("name")
-    if node.said("active").lower() in ("false", "0"):
+    if node.tag not in REFUSED:
+        model.notes += [
+            f"<{few(inner.tag)}> of <{node.tag}> is not read." for inner in node.inner if inner.tag not in OF_OBJECTS
+        ]
+    if _is_off(node.said("active")):
         model.notes.append(f"{few(name)} is not active in the file; it is left out.")
     elif node.tag in GROUPS:
         _add(node.wanted("geometry" if node.tag == "assembly" else "parts"), model)
@@ -228,7 +268,8 @@ def _box(node: XmlNode, name: str) -> BoxSolid:
     if not (width > 0 and depth > 0 and (height > 0 or is_flat)):
         raise mistake(node.wanted("size").place, few(name), f"wants a size above 0, got {width:g}, {depth:g}, {height:g} m")
     material = node.said("material") if node.tag in SOLIDS else ""
-    power = node.number("powerDissipation", 0.0) if node.tag != "printedCircuitBoard" else 0.0
+    is_bare = node.tag == "printedCircuitBoard" and node.first("powerDissipation") is None
+    power = 0.0 if is_bare else node.number("powerDissipation", 0.0)
     return BoxSolid(name, Rectangle(x, x + width, y, y + depth), z, z + height, material, power, node.place)
 
 
