@@ -14,6 +14,7 @@ import numpy as np
 from stack3d import yamlfile
 from stack3d.errors import FEW, DeckError, Problem, brief, did_you_mean, few
 from stack3d.rectangles import overlapping
+from stack3d.units import parse
 from stack3d.yamlfile import FileLine, Items, Mapping
 
 COLUMNS = ("name", "x", "y", "width", "height", "power", "material")
@@ -36,6 +37,9 @@ MOST_SIZE = 0.5
 """Of a unit, and of its place, in a HotSpot floorplan: beyond any wafer. [m]"""
 MOST_TOLD = 6
 """Wrong titles that are told."""
+
+COUNTS = ("footprint", "layer")
+"""What x and y of a floorplan may count from the corner of."""
 
 Unit = Mapping
 """Name, x and y as [lower, upper] with units, and perhaps power and material; knows file and line of each."""
@@ -232,11 +236,14 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
             continue
         place = layer.places["floorplan"]
         del layer["floorplan"]
+        is_moved = layer.get("floorplan_from") in COUNTS and layer.pop("floorplan_from") == "layer"
         try:
             units = read(folder_of(place) / file)
         except DeckError as error:
             problems += [p if p.line else in_deck(p, "floorplan", place) for p in error.problems]
             continue
+        if is_moved and (corner := _corner(tree["geometry"], layer)):
+            units = [_moved(unit, corner) for unit in units]
         for name in names:
             plans[name] = {str(unit.get("name")): unit for unit in units}
         _add_blocks(layer, units, place)
@@ -245,6 +252,32 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
                 _add_source(tree, unit, name, alone=len(names) == 1)
     problems += _placed_by_unit(tree, plans)
     return problems
+
+
+def _corner(geometry: Mapping, layer: Mapping) -> tuple[float, float] | None:
+    """Corner of a layer from that of the footprint [m]; None where a mistake, which is told elsewhere, hides it."""
+    try:
+        if "offset" in layer:
+            x, y = (parse(value, "length") for value in layer["offset"])
+        elif "size" in layer:
+            x, y = (0.5 * (parse(a, "length") - parse(b, "length")) for a, b in zip(geometry["footprint"], layer["size"]))
+        else:
+            return None
+    except (KeyError, TypeError, ValueError):
+        return None
+    return x, y
+
+
+def _moved(unit: Unit, corner: tuple[float, float]) -> Unit:
+    """A unit whose x and y counted from a corner [m], counted from that of the footprint."""
+    other = yamlfile.copy_of(unit)
+    for key, start in zip("xy", corner):
+        try:
+            ends = [f"{parse(value, 'length') + start:.12g} m" for value in unit[key]]
+        except (KeyError, TypeError, ValueError):
+            continue  # told where units are checked
+        other.put(key, yamlfile.wrapped(ends, unit.places[key]), unit.places[key])
+    return other
 
 
 def in_deck(problem: Problem, key: str, place: FileLine) -> Problem:

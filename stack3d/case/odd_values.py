@@ -96,8 +96,8 @@ def _counted_from(layer: Layer, chip: Chip) -> Problem | None:
         return None
     text = (
         f"those of layer {layer.name!r} lie at {told(box)}, counted from the corner of the footprint, and end at no edge of the"
-        f" layer ({told(whole)}); counted from its corner they would: do they then want {1e3 * dx:.6g} mm more in x and"
-        f" {1e3 * dy:.6g} mm in y?"
+        f" layer ({told(whole)}); counted from the corner of the layer they would. If they do, add {1e3 * dx:.6g} mm to x and"
+        f" {1e3 * dy:.6g} mm to y, or write floorplan_from: layer beside a floorplan"
     )
     return Problem("power.sources", text)
 

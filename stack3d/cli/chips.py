@@ -55,6 +55,11 @@ MOST_SOURCES = 40
 """Sources that are listed."""
 
 
+def _mm(length: float) -> str:
+    """A length [m] in millimetres, without what rounding left of it: a nanometre is the last digit."""
+    return f"{round(1e3 * length, 6):g}"
+
+
 def _tell_sources(chip: Chip) -> None:
     """Where each source lies, counted as decks do, and within its layer where that is smaller than the footprint."""
     from stack3d.unit_text import short
@@ -67,10 +72,8 @@ def _tell_sources(chip: Chip) -> None:
     typer.echo(f"\n{'source':<18}{'layer':<20}{'power':>10}  {'x [mm]':<18}{'y [mm]':<18}{more}".rstrip())
     for source in chip.sources[:MOST_SOURCES]:
         box, of = source.extent, chip.stack.layer(source.layer).extent
-        spans = [f"{1e3 * a:g} to {1e3 * b:g}" for a, b in ((box.x0, box.x1), (box.y0, box.y1))]
-        inside = [
-            f"{1e3 * (a - o):.6g} to {1e3 * (b - o):.6g}" for a, b, o in ((box.x0, box.x1, of.x0), (box.y0, box.y1, of.y0))
-        ]
+        spans = [f"{_mm(a)} to {_mm(b)}" for a, b in ((box.x0, box.x1), (box.y0, box.y1))]
+        inside = [f"{_mm(a - o)} to {_mm(b - o)}" for a, b, o in ((box.x0, box.x1, of.x0), (box.y0, box.y1, of.y0))]
         within = "" if of == whole else ", ".join(inside)
         typer.echo(
             f"{source.name:<18}{source.layer:<20}{short(source.power, 'W'):>10}  {spans[0]:<18}{spans[1]:<18}{within}".rstrip()

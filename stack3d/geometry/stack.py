@@ -368,8 +368,8 @@ def _from_corner(box: Rectangle, extent: Rectangle) -> str:
     x, y = extent.x0, extent.y0
     if (x, y) == (0.0, 0.0) or not extent.contains(Rectangle(box.x0 + x, box.x1 + x, box.y0 + y, box.y1 + y)):
         return ""
-    counted = "; x and y count from the corner of the footprint: what counts from that of the layer wants"
-    return f"{counted} {1e3 * x:.6g} mm more in x and {1e3 * y:.6g} mm in y"
+    counted = "; x and y count from the corner of the footprint. If yours count from the corner of the layer, add"
+    return f"{counted} {1e3 * x:.6g} mm to x and {1e3 * y:.6g} mm to y, or write floorplan_from: layer beside a floorplan"
 
 
 def explicit_sources(scenario: Scenario, stack: Stack) -> tuple[HeatSource, ...]:

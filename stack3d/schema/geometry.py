@@ -212,10 +212,19 @@ class LayerDeck(DeckModel):
     blocks: tuple[BlockDeck, ...] = ()
     floorplan: str | None = None
     """A `.yaml`, `.csv` or HotSpot `.flp` file: units with a material become blocks, those with a power heat sources."""
+    floorplan_from: Literal["footprint", "layer"] | None = None
+    """Corner that x and y of the floorplan count from: that of the footprint (absent = this), or that of the layer."""
     channels: ChannelsDeck | None = None
     """Coolant channels; between two other layers."""
     pins: PinsDeck | None = None
     """Pins in a coolant; between two other layers."""
+
+    @field_validator("floorplan_from")
+    @classmethod
+    def _of_a_floorplan(cls, value: str | None) -> str | None:
+        if value is not None:  # a floorplan takes it with it when it is read
+            raise ValueError("wants a floorplan beside it")
+        return value
 
     @field_validator("tile_sites")
     @classmethod

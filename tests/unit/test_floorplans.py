@@ -168,3 +168,39 @@ def test_a_file_that_is_no_floorplan_shows_only_its_first_letters(tmp_path: Path
         with pytest.raises(DeckError) as caught:
             floorplans.read(tmp_path / name)
         assert "hunter2" not in str(caught.value), caught.value
+
+
+SMALLER = """\
+scenario: planned
+geometry:
+  footprint: ["20 mm", "18 mm"]
+  layers:
+    - {name: board, thickness: "1 mm", material: pcb}
+    - {name: die, thickness: "0.1 mm", material: silicon, size: ["10 mm", "8 mm"], PLACE floorplan: FILE, floorplan_from: layer}
+power: {sources: [{name: extra, layer: die, unit: cache, power: "1 W"}]}
+cooling: {top: cold_plate, ambient: "300 K"}
+solver: {backend: tensor, mesh: {lateral: 8}, error_promise: 0.1}
+"""
+
+
+@pytest.mark.parametrize(("place", "x", "y"), [("", 5e-3, 5e-3), ('offset: ["2 mm", "3 mm"],', 2e-3, 3e-3)])
+@pytest.mark.parametrize(("name", "text"), [("plan.csv", CSV), ("plan.yaml", YAML), ("plan.flp", FLP)])
+def test_a_floorplan_may_count_from_its_layer(tmp_path: Path, place: str, x: float, y: float, name: str, text: str) -> None:
+    """Sources and blocks lie as far into the layer as the file says, in the middle of the footprint or at an offset."""
+    scenario = load(tmp_path, name, text, SMALLER.replace("PLACE", place)).scenario
+    stack = build_stack(scenario.geometry)
+    for source in explicit_sources(scenario, stack):
+        _, x0, x1, y0, y1 = EXPECTED[source.name]
+        found, wanted = source.extent, (x0 + x, x1 + x, y0 + y, y1 + y)
+        assert (found.x0, found.x1, found.y0, found.y1) == pytest.approx(wanted)
+    for block in stack.layer("die").blocks:
+        assert (block.extent.x0, block.extent.y0) == pytest.approx((4e-3 + x, 4e-3 + y))
+
+
+def test_a_corner_without_a_floorplan_is_a_mistake(tmp_path: Path) -> None:
+    for scenario, said in (
+        (SMALLER.replace("PLACE floorplan: FILE, ", ""), "floorplan_from: wants a floorplan beside it"),
+        (SMALLER.replace("PLACE", "").replace("from: layer", "from: die"), "floorplan_from: .*footprint.*layer"),
+    ):
+        with pytest.raises(DeckError, match=said):
+            load(tmp_path, "plan.csv", CSV, scenario)

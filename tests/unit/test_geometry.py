@@ -217,6 +217,6 @@ def test_a_floorplan_that_counts_from_the_corner_of_its_die_is_told_what_it_lack
     """A die of 11 mm in the middle of 20 mm begins at 4.5 mm."""
     die = Rectangle(4.5e-3, 15.5e-3, 4.5e-3, 15.5e-3)
     said = _from_corner(Rectangle(1e-3, 5e-3, 6e-3, 10e-3), die)
-    assert said.endswith("wants 4.5 mm more in x and 4.5 mm in y")
+    assert said.endswith("add 4.5 mm to x and 4.5 mm to y, or write floorplan_from: layer beside a floorplan")
     assert _from_corner(Rectangle(1e-3, 12e-3, 1e-3, 5e-3), die) == ""  # outside of it either way
     assert _from_corner(Rectangle(1e-3, 5e-3, 1e-3, 5e-3), Rectangle(0.0, 4e-3, 0.0, 4e-3)) == ""

@@ -102,8 +102,8 @@ def test_a_floorplan_that_fits_and_may_count_from_its_die_is_told(boxes: Any, is
     if is_told:
         assert said[0].endswith(
             "power.sources: those of layer 'die' lie at x 5 to 10 mm, y 5 to 8 mm, counted from the corner of the footprint, and end at"
-            " no edge of the layer (x 4 to 14 mm, y 4 to 14 mm); counted from its corner they would: do they then want 4 mm more in x"
-            " and 4 mm in y?"
+            " no edge of the layer (x 4 to 14 mm, y 4 to 14 mm); counted from the corner of the layer they would. If they do,"
+            " add 4 mm to x and 4 mm to y, or write floorplan_from: layer beside a floorplan"
         )
 
 
