@@ -152,7 +152,7 @@ def _differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str
     same = f'<p class="caption">The same in all: {escape(page.typeset("; ".join(alike)))}.</p>' if alike else ""
     if not rows:
         return ("differences", "What differs", same or '<p class="caption">Nothing of what is compared.</p>')
-    more = (f"{names[1]} less {names[0]}", "better") if len(names) == 2 else ()
+    more = (f"{names[1]} minus {names[0]}", "better") if len(names) == 2 else ()
     return ("differences", "What differs", page.table(rows, ("quantity", *names, *more)) + same)
 
 

@@ -27,6 +27,7 @@ from stack3d.report.chart import (
     columns,
     linear,
 )
+from stack3d.report.page import typeset
 from stack3d.report.study_answers import ANSWERS, WHOLE, Answer, labels_of, labels_with_name, swept, values_of, varies
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def named(labels: Sequence[str], dimension: str) -> tuple[Sequence[str], str]:
     units = {part[2] for part in parts if part}
     if len(labels) < 2 or len(units) != 1 or not all(parts):
         return labels, name
-    return [part[1] for part in parts if part], f"{name} [{units.pop()}]"
+    return [part[1] for part in parts if part], f"{name} [{typeset(units.pop())}]"
 
 
 def answer_map(tree: xr.DataTree, name: str) -> Figure:

@@ -12,6 +12,7 @@ from stack3d.constants import ZERO_CELSIUS
 from stack3d.layout import Floats, hottest_layer
 from stack3d.report.chart import si
 from stack3d.report.facts import Facts
+from stack3d.report.page import typeset
 from stack3d.report.study_answers import ANSWERS, extremes
 from stack3d.unit_text import duration
 
@@ -32,7 +33,7 @@ def sentences(facts: Facts) -> list[str]:
 
 def html(told: list[str]) -> str:
     """Sentences as the paragraph that opens a page."""
-    return f'<p class="words">{escape(" ".join(told))}</p>' if told else ""
+    return f'<p class="words">{escape(typeset(" ".join(told)))}</p>' if told else ""
 
 
 def peak(facts: Facts) -> tuple[float, str, float]:
