@@ -270,7 +270,7 @@ def _corner(geometry: Mapping, layer: Mapping) -> tuple[float, float] | None:
 
 def _moved(unit: Unit, corner: tuple[float, float]) -> Unit:
     """A unit whose x and y counted from a corner [m], counted from that of the footprint."""
-    other = yamlfile.copy_of(unit)
+    other: Mapping = yamlfile.copy_of(unit)
     for key, start in zip("xy", corner):
         try:
             ends = [f"{parse(value, 'length') + start:.12g} m" for value in unit[key]]

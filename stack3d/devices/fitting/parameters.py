@@ -222,8 +222,8 @@ class _Sorted:
         elif start is not None:
             self.held[key] = start
             self.reasons[key] = start, FROM_START
-        elif dimension_of(field) in COUNTED_FROM and field.default is not None:
-            self.held[key] = f"{field.default:.6g} {units.SI[dimension_of(field)]}"
+        elif (dimension := dimension_of(field)) and dimension in COUNTED_FROM and field.default is not None:
+            self.held[key] = f"{field.default:.6g} {units.SI[dimension]}"
             self.reasons[key] = self.held[key], FROM_LAW
 
     def _part(

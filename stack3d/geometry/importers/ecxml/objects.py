@@ -129,13 +129,18 @@ def read_model(path: Path) -> ObjectModel:
         elif listed.tag not in OF_FILE:
             _pass_over(listed, model)
     model.notes = list(dict.fromkeys(model.notes))
+    _refuse_incomplete(model, root)
+    return model
+
+
+def _refuse_incomplete(model: ObjectModel, root: XmlNode) -> None:
+    """Raises DeckError for a file without solids, and for a solid of a material that is not there."""
     if not model.solids:
         raise mistake(root.place, "geometry", f"holds no solid; solids are {', '.join(SOLIDS)}")
     for solid in model.solids:
         if solid.material and solid.material not in model.materials:
             near = did_you_mean(solid.material, model.materials)
             raise mistake(solid.place, few(solid.name), f"no material {few(solid.material)}{near} in <materials>")
-    return model
 
 
 def _tree(path: Path) -> XmlNode:

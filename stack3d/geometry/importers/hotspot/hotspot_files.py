@@ -179,10 +179,16 @@ def read_layers(path: Path, solids: Mapping[str, Solid], given: Sequence[Path] =
         file = _floorplan_file(path, layer[-1], f"layer {text}", given)
         lines[int(text)] = line
         slabs[int(text)] = replace(entry, name=f"l{text}_{file.stem}", floorplan=floorplan_of(file), file=file)
-    if (beyond := [number for number in slabs if number >= len(slabs)]) or not slabs:
-        got = ", ".join(map(str, sorted(slabs))) or "none"
-        raise mistake(place_of(path, lines[beyond[0]] if beyond else 1), "", f"wants layers numbered from 0 on, got {got}")
+    _refuse_gaps(path, lines)
     return [slabs[i] for i in sorted(slabs)]
+
+
+def _refuse_gaps(path: Path, lines: Mapping[int, int]) -> None:
+    """Raises DeckError unless layers, given with their lines, are numbered from 0 on without a gap."""
+    beyond = [line for number, line in lines.items() if number >= len(lines)]
+    if beyond or not lines:
+        got = ", ".join(map(str, sorted(lines))) or "none"
+        raise mistake(place_of(path, beyond[0] if beyond else 1), "", f"wants layers numbered from 0 on, got {got}")
 
 
 def _layer(words: Words, path: Path, solids: Mapping[str, Solid]) -> LayerEntry:
