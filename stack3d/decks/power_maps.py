@@ -38,6 +38,8 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
         if not (isinstance(source, Mapping) and "map" in source):
             if isinstance(source, Mapping) and "map_unit" in source:
                 problems += _of_unit(source, f"power.sources[{i}]", "belongs to a map; this source has none").problems
+                if "power" not in source:
+                    continue  # the map would have said it: one mistake is one line
             found.append(source)
             places.append(sources.places[i])
             continue
@@ -170,7 +172,10 @@ def _heated(source: Mapping, key: str, regions: list[HeatedRegion]) -> Iterator[
 
 def _span(source: Mapping, axis: str, key: str) -> tuple[float, float]:
     """Ends of a map along an axis. [m]"""
-    ends = source.get(axis)
+    if axis not in source:
+        message = f"is missing: a map spans its source, {axis}: [lower, upper]"
+        raise DeckError(Problem(f"{key}.{axis}", message, *source.places["map"]))
+    ends = source[axis]
     if not isinstance(ends, Items) or len(ends) != 2:
         raise ValueError(f"wants the {axis} that it spans, [lower, upper], got {brief(ends)}")
     try:

@@ -106,13 +106,17 @@ def ecxml_of_figures(scenario: Scenario, name: str, theta_jc: float, theta_jb: f
     Raises
     ------
     DeckError
-        When nothing lies above the board.
+        When nothing lies above the board, and for a resistance that is not above 0.
 
     Notes
     -----
     The format wants θJB of JESD51-8, with a ring around the package that takes all heat. Ours is ΨJB, in the surroundings of
     the scenario: it lies below θJB by what leaves through the top.
     """
+    for key, what, value in (("board", "psi_jb", theta_jb), ("top", "theta_jc_top", theta_jc)):
+        if not value > 0:
+            text = f"{what} is {value:.4g} K/W, so the {key} is no cooler than the junction; ECXML wants resistances above 0"
+            raise DeckError(Problem(f"jedec.{key}", f"{text}: choose other probes for junction and {key}"))
     stack = build_stack(scenario.geometry)
     board = next(stack.layer(p.layer) for p in scenario.probes if scenario.jedec is not None and p.name == scenario.jedec.board)
     body = [layer for layer in (*stack.layers, *stack.parts) if layer.z0 >= board.z1 - 1e-12]

@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from stack3d import decks
+from stack3d import decks, yamlfile
 from stack3d.case import run_case
 from stack3d.cli import main
 from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
 from stack3d.layout import Rectangle
 from stack3d.progress import Silent
+from stack3d.results.ecxml import ecxml_of_figures
 
 STACK = Path(__file__).parents[1] / "imports" / "ecxml_module" / "module.ecxml"
 FINE = [("solver", {"profile": "ci", "backend": "tensor", "mesh": {"lateral": 24, "per_layer": 3}})]
@@ -248,6 +249,19 @@ def test_a_package_goes_out_as_two_resistances(
     assert told(monkeypatch, capsys, "run", "bare.yaml", "-o", "bare")[0] == 0
     code, said = told(monkeypatch, capsys, "export", "bare/package", "-o", "bare.ecxml")
     assert code == 5 and "put jedec: {junction, top, board} into its scenario" in said
+
+
+@pytest.mark.parametrize(("jc", "jb", "said"), [
+    (1.5, -0.4946, "jedec.board: psi_jb is -0.4946 K/W, so the board is no cooler than the junction"),
+    (0.0, 2.0, "jedec.top: theta_jc_top is 0 K/W, so the top is no cooler than the junction"),
+    (1.5, float("nan"), "jedec.board: psi_jb is nan K/W"),
+])  # fmt: skip
+def test_resistances_that_are_none_are_refused(jc: float, jb: float, said: str) -> None:
+    """A probe of the board that is warmer than the junction gave a negative resistance without a word."""
+    case = decks.resolve(yamlfile.parse_text(JEDEC, "package.yaml"), Path("package.yaml"))
+    with pytest.raises(DeckError) as caught:
+        ecxml_of_figures(case.scenario, case.name, jc, jb)
+    assert str(caught.value).startswith(said) and caught.value.exit_code == 2 and "choose other probes" in str(caught.value)
 
 
 def test_an_ambient_that_the_file_does_not_say_is_told(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ def test_mistakes_of_an_array_are_told(tmp_path: Path, values: Any, said: str) -
         ({"map": "none.csv"}, "none.csv"),
         ({"map": "heat.txt"}, "ends in .csv or .npy"),
         ({"map": 3}, "wants the name of"),
-        ({"map": "heat.npy", "x": None}, "wants the x that it spans"),
+        ({"map": "heat.npy", "x": None}, r"sources\[0\].x: is missing: a map spans its source, x: .lower, upper."),
+        ({"map": "heat.npy", "x": 3}, "wants the x that it spans, .lower, upper., got 3"),
         ({"map": "heat.npy", "y": ["6 mm", "2 mm"]}, "wants .lower, upper."),
         ({"map": "heat.npy", "power": "6 K"}, r"sources\[0\].power"),
         ({"map": "heat.npy", "power": None}, r"sources\[0\].power: is missing: the map holds shares of it; a map_unit"),
@@ -103,12 +104,14 @@ def test_mistakes_of_an_array_are_told(tmp_path: Path, values: Any, said: str) -
         ({"map": "heat.npy", "map_unit": "K", "power": None}, "map_unit: wants a power density as 'W/cm.2'.*got 'K'"),
         ({"map": "heat.npy", "map_unit": 3, "power": None}, "map_unit: wants a power density"),
         ({"map_unit": "W"}, "map_unit: belongs to a map; this source has none"),
+        ({"map_unit": "W/cm^2", "power": None}, "map_unit: belongs to a map; this source has none"),
     ],
 )
 def test_mistakes_of_the_source_are_told(tmp_path: Path, more: dict[str, Any], said: str) -> None:
     np.save(tmp_path / "heat.npy", np.ones((2, 2)))
-    with pytest.raises(DeckError, match=said):
+    with pytest.raises(DeckError, match=said) as caught:
         sources_of(tmp_path, **more)
+    assert len(caught.value.problems) == 1
 
 
 REGIONS = """x0,y0,x1,y1,value (mW)
