@@ -196,3 +196,13 @@ def scenario_path(path: str | Path) -> Path:
         known = sorted(available("scenarios"))
         raise DeckError(f"no scenario {brief(name)}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
     return found
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether a scenario was named where something else may have been wanted: a YAML file, or the name of a scenario."""
+    if path.exists():
+        return path.is_file() and path.suffix.lower() in (".yaml", ".yml")
+    try:
+        return scenario_path(path).is_file()
+    except DeckError:
+        return False

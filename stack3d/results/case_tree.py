@@ -18,7 +18,7 @@ from stack3d import __version__, fields, signals, storage, yamlfile
 from stack3d.case.run import Outcome
 from stack3d.decks import Case, portable
 from stack3d.errors import ResultsError, ValidityWarning, reason_of
-from stack3d.results.netcdf import plain, read_tree, write_text
+from stack3d.results.netcdf import plain, read_tree, refuse_scenario, write_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -232,8 +232,9 @@ def warn_of_deck(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def open_result(path: str | Path) -> xr.DataTree:
-    """Read one result file, or the ``result.nc`` of a folder, and leave it closed; raises ResultsError."""
+    """Read a result file, or the ``result.nc`` of a folder, and close it; raises ResultsError, DeckError for a scenario."""
     file = Path(path)
+    refuse_scenario(file, "a result", "run {}")
     file = file / "result.nc" if file.is_dir() else file
     if not file.is_file():
         raise ResultsError(f"no result at {file}")

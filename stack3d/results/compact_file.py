@@ -17,7 +17,7 @@ from stack3d.decks import Case
 from stack3d.errors import ResultsError, reason_of
 from stack3d.layout import Floats
 from stack3d.results.case_tree import resolved_yaml, versions
-from stack3d.results.netcdf import read_tree, write_tree
+from stack3d.results.netcdf import read_tree, refuse_scenario, write_tree
 from stack3d.thermal.compact.compact_model import CompactModel, FilmFace
 from stack3d.thermal.compact.mesh_over_time import MeshOverTime
 from stack3d.thermal.compact.model_in_time import ModelInTime
@@ -116,8 +116,9 @@ def _digest(tree: xr.DataTree) -> str:
 
 
 def read_compact(path: str | Path) -> CompactModel:
-    """Read a model; raises ResultsError for a file that is not there, damaged, of another kind or of a newer version."""
+    """Read a model; raises ResultsError for a file that is missing, damaged, newer or no model, DeckError for a scenario."""
     file = Path(path)
+    refuse_scenario(file, "a compact model", "compact {} -o model.nc")
     if not file.is_file():
         raise ResultsError(f"no compact model at {file}")
     try:

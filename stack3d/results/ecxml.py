@@ -26,7 +26,7 @@ SPECIFIC = 1000.0
 
 
 def write_ecxml(path: Path, given: Path) -> None:
-    """Write a scenario (``.yaml``) in full, or of a result with the figures of a package its two resistances.
+    """Write a scenario (by file or name) in full, or of a result with the figures of a package its two resistances.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def write_ecxml(path: Path, given: Path) -> None:
     DeckError, ResultsError
         For what the format cannot hold, and for a result without the figures.
     """
-    if given.suffix in (".yaml", ".yml"):
+    if decks.is_scenario(given):
         case = decks.load(given)
         with case.located():
             write_text(path, ecxml_of_stack(case.scenario, case.name))
@@ -113,10 +113,7 @@ def ecxml_of_figures(scenario: Scenario, name: str, theta_jc: float, theta_jb: f
     The format wants θJB of JESD51-8, with a ring around the package that takes all heat. Ours is ΨJB, in the surroundings of
     the scenario: it lies below θJB by what leaves through the top.
     """
-    for key, what, value in (("board", "psi_jb", theta_jb), ("top", "theta_jc_top", theta_jc)):
-        if not value > 0:
-            text = f"{what} is {value:.4g} K/W, so the {key} is no cooler than the junction; ECXML wants resistances above 0"
-            raise DeckError(Problem(f"jedec.{key}", f"{text}: choose other probes for junction and {key}"))
+    _refuse_negative(theta_jc, theta_jb)
     stack = build_stack(scenario.geometry)
     board = next(stack.layer(p.layer) for p in scenario.probes if scenario.jedec is not None and p.name == scenario.jedec.board)
     body = [layer for layer in (*stack.layers, *stack.parts) if layer.z0 >= board.z1 - 1e-12]
@@ -132,6 +129,14 @@ def ecxml_of_figures(scenario: Scenario, name: str, theta_jc: float, theta_jb: f
     model = _element("twoResistorModel", "".join([*inner, _value("thetaJC", theta_jc), _value("thetaJB", theta_jb)]))
     low, size = (whole.x0, whole.y0, z0), (whole.x1 - whole.x0, whole.y1 - whole.y0, z1 - z0)
     return _document(name, _domain(low, size, scenario.cooling.ambient) + _element("geometry", model))
+
+
+def _refuse_negative(theta_jc: float, theta_jb: float) -> None:
+    """Raise DeckError for resistances that are not above 0. [K W⁻¹]"""
+    for key, what, value in (("board", "psi_jb", theta_jb), ("top", "theta_jc_top", theta_jc)):
+        if not value > 0:
+            text = f"{what} is {value:.4g} K/W, so the {key} is no cooler than the junction; ECXML wants resistances above 0"
+            raise DeckError(Problem(f"jedec.{key}", f"{text}: choose other probes for junction and {key}"))
 
 
 def _monitors(scenario: Scenario, stack: Stack) -> Iterator[str]:

@@ -19,7 +19,7 @@ from stack3d import __version__, fields, signals, storage
 from stack3d.errors import ResultsError, ValidityWarning
 from stack3d.results.case_tree import MANIFEST, STUDY_FILE, is_damaged, is_whole_study, open_result, read_record, warn_of_deck
 from stack3d.results.findings import study_groups
-from stack3d.results.netcdf import netcdf, write_json, write_tree
+from stack3d.results.netcdf import netcdf, refuse_scenario, write_json, write_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -389,6 +389,8 @@ def open_results(path: str | Path) -> xr.DataTree:
     ------
     ResultsError
         When there is nothing of the kind.
+    DeckError
+        For a scenario.
     """
     import xarray as xr
 
@@ -400,6 +402,7 @@ def open_results(path: str | Path) -> xr.DataTree:
             raise ResultsError(f"{place} cannot be read as a dataset: {error}") from None
     if place.is_file():
         return open_result(place)
+    refuse_scenario(place, "a result", "run {}")
     if not place.is_dir():
         raise ResultsError(f"no results at {place}")
     below = [p.name for p in sorted(place.iterdir()) if (p / "cases").is_dir()]

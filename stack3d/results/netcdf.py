@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d import guests, storage
+from stack3d.decks import is_scenario
+from stack3d.errors import DeckError
 from stack3d.signals import unheard
 from stack3d.storage import beside
 
@@ -41,6 +43,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return value
+
+
+def refuse_scenario(path: Path, wanted: str, command: str) -> None:
+    """Raise DeckError for a scenario in place of what a command makes of it; of another place words of the reader tell."""
+    if is_scenario(path):
+        raise DeckError(f"{path} is a scenario, not {wanted}; `stack3d {command.format(path)}` makes it")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -68,7 +68,7 @@ def test_a_stack_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     """Parts in fill, a wider base, a block in a part, k(T) as a table: every rise within 0.5 %."""
     monkeypatch.chdir(tmp_path)
     Path("pair.yaml").write_text(DECK)
-    assert told(monkeypatch, capsys, "export", "pair.yaml", "-o", "pair.ecxml")[0] == 0
+    assert told(monkeypatch, capsys, "export", "pair", "-o", "pair.ecxml")[0] == 0  # by its name
     assert told(monkeypatch, capsys, "import", "pair.ecxml", "-o", "back.yaml")[0] == 0
     out, back = rises(Path("pair.yaml")), rises(Path("back.yaml"))
     assert set(out) == set(back) == {"core", "lid"}

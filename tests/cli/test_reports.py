@@ -224,10 +224,28 @@ def test_figures_as_files(case: Path, study: Path, tmp_path: Path) -> None:
 
 def test_what_is_no_result_is_said_in_one_line(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.nc").write_bytes((case / "result.nc").read_bytes()[:20_000])
-    (tmp_path / "deck.yaml").write_text("scenario: a\n")
-    for name in ("cut.nc", "deck.yaml"):
-        assert exit_code("report", str(tmp_path / name)) == 5
-        assert f"{name} cannot be read as a dataset" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    assert exit_code("report", str(tmp_path / "cut.nc")) == 5
+    assert "cut.nc cannot be read as a dataset" in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("wanted", "command"), [
+    ("a result; `stack3d run {}`", ["export", "{}", "-o", "out.cir"]),
+    ("a result; `stack3d run {}`", ["export", "{}", "-o", "out.csv"]),
+    ("a compact model; `stack3d compact {} -o model.nc`", ["export", "{}", "-o", "out.fmu"]),
+    ("a compact model; `stack3d compact {} -o model.nc`", ["trace", "{}", "powers.csv", "-o", "out.nc"]),
+    ("a result; `stack3d run {}`", ["report", "{}"]),
+    ("a result; `stack3d run {}`", ["plot", "{}", "-o", "out"]),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["mine.yaml", "mine", "quickstart"])
+def test_a_scenario_in_place_of_a_result_is_told(
+    name: str, wanted: str, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    """They said that the file was no netCDF, or that nothing was there."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("scenario: mine\n")
+    Path("powers.csv").write_text("time [s],core [W]\n0,1\n1,2\n")
+    assert exit_code(*(word.format(name) for word in command)) == 2
+    assert capsys.readouterr().err == f"error: {name} is a scenario, not {wanted.format(name)} makes it\n"
 
 
 def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> None:
