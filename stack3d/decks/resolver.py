@@ -213,6 +213,7 @@ class Resolver:
         pattern: tuple[str, ...] = ()
         for depth, part in enumerate(ahead):
             index = _index(node, part, key, parts[:depth])
+            _look_beside(node, parts, depth, key)
             pattern = (*pattern, _step(pattern, part, node))
             node = self._spelled_out(node, index, pattern, ".".join(parts[: depth + 1]))
         index = _index(node, last, key, ahead)
@@ -277,6 +278,21 @@ def _index(node: Any, part: str, key: str, above: list[str]) -> Any:
         return names.index(part)
     known = [n for n in names if isinstance(n, str)]
     raise DeckError(Problem(key, f"no item {part!r}{did_you_mean(part, known)}; known: {', '.join(known)}", *_BY_HAND))
+
+
+def _look_beside(node: Any, parts: list[str], depth: int, key: str) -> None:
+    """Raise where a list is not there, and what is to be set in it stands in another one: layers of tiers, for example."""
+    part, item = parts[depth], parts[depth + 1]
+    if not isinstance(node, Mapping) or node.get(part) is not None:
+        return
+    lists = {(name,): items for name, items in node.items()}
+    lists |= {(one, two): items for one, held in node.items() if isinstance(held, Mapping) for two, items in held.items()}
+    for at, items in lists.items():
+        if isinstance(items, Items) and any(isinstance(one, Mapping) and one.get("name") == item for one in items):
+            meant = ".".join((*parts[:depth], *at, *parts[depth + 1 :]))
+            raise DeckError(
+                Problem(key, f"there is no {'.'.join(parts[: depth + 1])!r} here; did you mean {meant!r}?", *_BY_HAND)
+            )
 
 
 def value_at(tree: Mapping, key: str) -> Any:

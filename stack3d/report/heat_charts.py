@@ -315,12 +315,10 @@ def power(facts: Facts) -> Figure:
         name = f"{source['name']} on {source['layer']}"
         by_layer[name] = by_layer.get(name, 0.0) + units.parse(source["power"], "power")
     panels.append(_bars("by place", list(by_layer), np.array(list(by_layer.values()))))
-    return Figure(
-        "power",
-        "Where the power goes",
-        "At the first epoch, on a logarithmic axis. Tiles count with their converters and leakage.",
-        tuple(panels),
-    )
+    caption = "On a logarithmic axis."
+    if facts.has("power/tile_power"):
+        caption = "At the first epoch, on a logarithmic axis. Tiles count with their converters and leakage."
+    return Figure("power", "Where the power goes", caption, tuple(panels))
 
 
 def _bars(title: str, names: list[str], watts: Floats, most: int = 16) -> Panel:

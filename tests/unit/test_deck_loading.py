@@ -135,7 +135,12 @@ def test_override_reaches_into_a_named_deck(small: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("x", "KEY=VALUE"), ("geometry.layers.dy.thickness=1 mm", "no item 'dy'"), ("scenario.a=1", "has no keys")],
+    [
+        ("x", "KEY=VALUE"),
+        ("geometry.layers.dy.thickness=1 mm", "no item 'dy'"),
+        ("geometry.below.die.thickness=1 mm", "mean 'geometry.layers.die"),
+        ("scenario.a=1", "has no keys"),
+    ],
 )
 def test_bad_overrides(small: Path, text: str, words: str) -> None:
     with pytest.raises(DeckError, match=words):
