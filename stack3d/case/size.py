@@ -28,7 +28,7 @@ BINS = 128
 """Numbers of an instant that no key makes more: histogram, sums, bands."""
 STEPS = 10
 """Steps of a transient between two switches, at least: each begins short."""
-MARCHES = 1.35
+MARCHES = 1.8
 """Memory of a march and of those that tell its error, over that of the solvers that the largest of them keeps."""
 RESPONSES = 1.6
 """Memory of what the reduced models of a mesh, and of one twice as coarse, are made with, over that of the solvers kept."""
