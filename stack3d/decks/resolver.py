@@ -285,7 +285,7 @@ def _look_beside(node: Any, parts: list[str], depth: int, key: str) -> None:
     part, item = parts[depth], parts[depth + 1]
     if not isinstance(node, Mapping) or node.get(part) is not None:
         return
-    lists = {(name,): items for name, items in node.items()}
+    lists: dict[tuple[str, ...], Any] = {(name,): items for name, items in node.items()}
     lists |= {(one, two): items for one, held in node.items() if isinstance(held, Mapping) for two, items in held.items()}
     for at, items in lists.items():
         if isinstance(items, Items) and any(isinstance(one, Mapping) and one.get("name") == item for one in items):
