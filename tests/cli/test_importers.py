@@ -298,10 +298,10 @@ def test_units_without_lateral_flow_keep_their_own_material_as_in_hotspot(number
 
 
 @pytest.mark.parametrize(("material", "said", "told"), [
-    ("", "on", ["-detailed_3D is on: HotSpot counts the convection one and a half"]),
+    ("", "on", ["-detailed_3D is on: HotSpot counts half of the convection"]),
     ("", "off", []),
     ("", "1", []),  # HotSpot takes every word but `on` for off
-    (" copper", "on", ["-detailed_3D is on: HotSpot counts the convection one and a half"]),
+    (" copper", "on", ["-detailed_3D is on: HotSpot counts half of the convection"]),
     (" copper", "", ["HotSpot reads the materials of units only with -detailed_3D on"]),
 ])  # fmt: skip
 def test_the_detailed_mode_of_hotspot_is_told_by_its_switch(material: str, said: str, told: list[str], tmp_path: Path) -> None:
@@ -312,6 +312,9 @@ def test_the_detailed_mode_of_hotspot_is_told_by_its_switch(material: str, said:
     (tmp_path / "a.config").write_text(f"-detailed_3D {said}\n" if said else "-r_convec 0.5\n")
     notes = import_files([tmp_path / f"a.{ending}" for ending in ("lcf", "materials", "config")]).notes
     found = [note for note in notes if "detailed_3D" in note]
+    assert all(
+        "11.3 K/W over the chip" in note or "56.2 K/W over the chip" in note for note in found
+    )  # 0.05, 0.25 K/W, (60/4)^2
     assert len(found) == len(told) and all(note.startswith(start) for note, start in zip(found, told)), found
 
 
@@ -418,7 +421,7 @@ def test_through_the_door(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
 @pytest.mark.parametrize(("memory", "solver", "said"), [
     ("", "standard", ""),
     ("100 MB", "draft", "The deck asks for the solver draft, which takes"),
-    ("55 MB", "study", "the others would take more: standard"),
+    ("60 MB", "study", "the others would take more: standard"),
     ("20 MB", None, "wants more than there is"),
 ])  # fmt: skip
 def test_the_profile_fits_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,

@@ -187,9 +187,11 @@ def _explain(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, 
 def _tell_detailed(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, *, is_single: bool) -> None:
     """Tell what HotSpot's detailed mode, on or off, makes different: its hotspot.c, temperature_grid.c."""
     is_on = config.texts.get(DETAILED) == "on"
+    n, chip = config.numbers, draft.footprint
+    twice = 0.5 * n["r_convec"] * n["s_sink"] ** 2 / ((chip.x1 - chip.x0) * (chip.y1 - chip.y0))
     counted = (
-        "HotSpot counts the convection one and a half times; here r_convec counts once, so a comparison is off by a third of"
-        " its share."
+        "HotSpot counts half of the convection of the sink above the chip once more, between spreader and sink:"
+        f" {twice:.3g} K/W over the chip; here r_convec counts once, so HotSpot's temperatures are higher."
     )
     if is_on and is_single:
         draft.note(f"-{DETAILED} on is left out: HotSpot takes it with an .lcf alone.")
