@@ -128,7 +128,7 @@ def _notes(tree: xr.DataTree, said: Mapping[str, Sequence[str]]) -> list[str]:
         warned = [line for line in lines if line.startswith("warning")]
         passed = [match[1] for line in warned if (match := re.match(r"warning\s+limits\.([^:]+):", line))]
         kept = [match[1] for line in lines if (match := re.match(r"within limits\s+(\S+ K)", line))]
-        parts = [f"passed: {', '.join(dict.fromkeys(passed))}"] if passed else [f"kept, {k} left" for k in kept]
+        parts = [f"exceeded: {', '.join(dict.fromkeys(passed))}"] if passed else [f"kept, {k} left" for k in kept]
         if others := len(warned) - len(passed):
             parts.append(f"{others} warning{'s' if others > 1 else ''}")
         found.append("; ".join(parts))

@@ -34,7 +34,8 @@ SEARCHED = (
     "Orange: meets every condition, and no other such case is as good in one and better in the other. Blue: meets every"
     " condition. Grey: misses one. Ring: the chosen design. Lines: conditions, and {chips}"
 )
-SWEPT = "Orange: no other case is as good in one and better in the other. Grey lines: {chips}"
+SWEPT = "Orange: no other case is as good in one and better in the other."
+OF_CHIPS = " Grey lines: {chips}"
 CHIPS = "5 to 95 % of the chips that ran at orange points."
 DREW = (
     "A point per draw. Blue: independent draws of all unknowns, which the bands are of. Grey: draws that change some"
@@ -68,6 +69,7 @@ class Cases:
     def of(cls, tree: xr.DataTree) -> Cases:
         """Those of a search, of a study of unknowns, of levers; of a sweep, which has no conditions, all that it has."""
         n = tree.dataset["status"].size
+        swept_caption = SWEPT + (OF_CHIPS.format(chips=CHIPS) if "mvm" in tree.children else "")
         all_of_them, none = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
         if "optimise" in tree.children:
             met, chosen = (tree.children["optimise"].to_dataset()[name].values.astype(bool) for name in ("feasible", "chosen"))
@@ -77,9 +79,9 @@ class Cases:
             return cls(tree, [f"draw {i}" for i in range(n)], kept, none, DREW, has_front=False)
         if "levers" in tree.children:
             names = [str(name) for name in tree.children["levers"].to_dataset()["lever"].values]
-            return cls(tree, names, all_of_them, none, SWEPT.format(chips=CHIPS))
+            return cls(tree, names, all_of_them, none, swept_caption)
         names = [", ".join(parts) for parts in itertools.product(*(labels_with_name(tree, d) for d in swept(tree)))]
-        return cls(tree, names, all_of_them, none, SWEPT.format(chips=CHIPS))
+        return cls(tree, names, all_of_them, none, swept_caption)
 
 
 def trade_offs(tree: xr.DataTree) -> Figure:

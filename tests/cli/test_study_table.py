@@ -24,7 +24,7 @@ def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
         assert row.startswith(value)
         assert f"{peak:.1f} ± " in row
         assert float(row.split("±")[1].split()[0]) <= 1.05 * error  # that of the hottest layer
-    assert "passed: die" in rows[1] and "kept, " in rows[0]
+    assert "exceeded: die" in rows[1] and "kept, " in rows[0]
     assert rows[3] == "± of a peak: its stated error"
 
 
