@@ -251,7 +251,10 @@ def test_epochs_beside_coolant_begin_at_the_first_heat(tmp_path: Path, monkeypat
 
 
 def test_a_pass_that_is_thrown_away_is_rough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first pass of heat and leakage takes fewer steps; what is kept is as exact as asked, and the same."""
+    """The first pass of heat and leakage takes fewer steps; what is kept is as exact as asked, and the same.
+
+    Solutions that errors are taken from follow it; they end where the promised error needs no more.
+    """
     found: list[tuple[int, float]] = []
     solve = CoolantBackend.solve
 
@@ -265,7 +268,7 @@ def test_a_pass_that_is_thrown_away_is_rough(monkeypatch: pytest.MonkeyPatch) ->
     few = {"solver.mesh": COARSE, "workload.test_samples": 50, "lifetime.epochs": 1}
     scenario = decks.load("quickstart", [*wet.items(), *QUICK.items(), *few.items()]).scenario
     rough = run_case(scenario, Silent(), until="thermal").values
-    assert found[0][1] > 1e-8 and all(residual < 2e-9 for _, residual in found[1:3]), found
+    assert found[0][1] > 1e-8 and found[1][1] < 2e-9 and all(residual < 1e-6 for _, residual in found[2:]), found
     first = found[0][0]
     found.clear()
     monkeypatch.setattr(CoolantBackend, "roughly", lambda self: self)
