@@ -79,7 +79,17 @@ TWICE_OR_TOO_MUCH = [
      "die.stk:1: materiel SILICON: unknown heading 'materiel SILICON' (did you mean 'material'?); known: material, microchannel,"
      " pinfin, dimensions, layer, die, stack, solver, output"),
     ("ice_tiers", "tiers.stk", "average", "mean",
+     "tiers.stk:42: output: got 'mean' after the name of its file; known: average, maximum, minimum, final, slot, step,"
+     " then a semicolon"),
+    ("ice_tiers", "tiers.stk", "average, slot", "slot",
      "tiers.stk:42: output: wants one of average, maximum, minimum after the name of the file"),
+    ("ice_tiers", "tiers.stk", "average, slot ) ;", "average, slot )",
+     "tiers.stk:42: output: got 'T GLUE \"glue.txt\" 3000 3'… after the name of its file; known: average, maximum, minimum,"
+     " final, slot, step, then a semicolon"),
+    ("ice_die", "die.stk", "length 10000, width 8000", "length 10000, length 8000",
+     "die.stk:10: dimensions: there are two of 'length'"),
+    ("ice_pins", "pins.stk", "pin diameter 50 ;", "pin diameter 50",
+     "pins.stk:8: pinfin: wants a number, got 'pin'"),
     ("ice_tiers", "tiers.stk", 'T ( GLUE, "glue.txt", 3000, 3000, slot )', 'Tcoolant ( GLUE, "glue.txt", average, slot )',
      "tiers.stk:43: output: 'GLUE' is no channel: only those have coolant"),
 ]  # fmt: skip
@@ -94,6 +104,8 @@ OF_HOTSPOT = [
      "chip.config:5: s_sink: is 12000 um, smaller than the spreader, 16000 um"),
     ("hotspot_chip", "chip.config", "-s_spreader    0.016", "-s_spreader 0.005",
      "chip.config:4: s_spreader: is 5000 um, smaller than the chip, 8000 um"),
+    ("hotspot_chip", "chip.config", "-t_sink", "-T_chip 0.005\n-t_sink",
+     "chip.config:6: t_chip: is given twice, first on line 2; HotSpot takes the first"),
     ("hotspot_stack", "stack.lcf", "\n2\nN", "\n5\nN", "stack.lcf:20: wants layers numbered from 0 on, got 0, 1, 5"),
     ("hotspot_chip", "chip.config", "-ambient", "-ambient 1e9\n#", "chip.config:8: ambient: is at most 1e+06 K, got '1e9'"),
 ]  # fmt: skip

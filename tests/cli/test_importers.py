@@ -271,6 +271,14 @@ def test_a_slot_of_no_whole_steps_ends_as_stated(tmp_path: Path) -> None:
     assert any("in 3D-ICE it lasts 0.16 s, whole steps; here as stated" in note for note in found.notes)
 
 
+def test_elements_and_materials_of_one_line_are_told_apart(tmp_path: Path) -> None:
+    """They were told apart by the lines of their headings; 3D-ICE knows no lines."""
+    for path in (FOLDER / "ice_die").iterdir():
+        (tmp_path / path.name).write_text(" ".join(path.read_text().split()))
+    apart, together = imported("ice_die"), import_files([tmp_path / "die.stk"])
+    assert together.scenario["power"] == apart.scenario["power"] and len(apart.scenario["power"]["sources"]) == 2
+
+
 def test_powers_are_the_means_of_the_trace_as_it_is_written(tmp_path: Path) -> None:
     """Elements with more values than the shortest end with it, and their means count what is left."""
     for path in (FOLDER / "ice_tiers").iterdir():

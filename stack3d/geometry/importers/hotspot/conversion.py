@@ -174,7 +174,7 @@ def _explain(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, 
         )
     if samples == 0:
         draft.note("No .ptrace: every power is zero, set power.sources.")
-    known = {*DEFAULTS, *SWITCHES, *REFUSED, DETAILED, "init_file", *(f"material_{part}" for part in PARTS)}
+    known = {*DEFAULTS, *SWITCHES, *REFUSED, DETAILED.lower(), "init_file", *(f"material_{part}" for part in PARTS)}
     if unused := sorted(config.texts.keys() - known):
         draft.note(f"Settings that were not used: {', '.join(unused)}.")
     for key, meaning in SWITCHES.items():
@@ -186,7 +186,7 @@ def _explain(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, 
 
 def _tell_detailed(draft: ScenarioDraft, slabs: Sequence[LayerEntry], config: Config, *, is_single: bool) -> None:
     """Tell what HotSpot's detailed mode, on or off, makes different: its hotspot.c, temperature_grid.c."""
-    is_on = config.texts.get(DETAILED) == "on"
+    is_on = config.texts.get(DETAILED.lower()) == "on"
     n, chip = config.numbers, draft.footprint
     twice = 0.5 * n["r_convec"] * n["s_sink"] ** 2 / ((chip.x1 - chip.x0) * (chip.y1 - chip.y0))
     counted = (

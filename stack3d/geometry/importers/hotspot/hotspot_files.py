@@ -75,6 +75,8 @@ def read_materials(path: Path) -> dict[str, Solid]:
         if count == 1 or len(rest) < count - 1:
             raise mistake(place_of(path, line), name, "wants solid or fluid, then its numbers")
         k, capacity = (_positive(w, path, n, name, of) for (n, w), of in zip(rest, ("conductivity", "heat_capacity")))
+        if name in found:
+            raise mistake(place_of(path, line), name, "there are two materials of this name; HotSpot takes the first")
         found[name] = Solid((k, k, k), capacity)
     return found
 
@@ -117,7 +119,10 @@ def read_config(path: Path | None, solids: Mapping[str, Solid]) -> Config:
         key, *values = text.split()
         if not key.startswith("-") or len(values) != 1:
             raise mistake(place_of(path, line), key, f"wants '-key value', got {few(text.strip())}")
-        key = key.removeprefix("-")
+        key = key.removeprefix("-").lower()  # as HotSpot compares them
+        if key in places:
+            message = f"is given twice, first on line {places[key][1]}; HotSpot takes the first"
+            raise mistake(place_of(path, line), key, message)
         texts[key], places[key] = values[0], place_of(path, line)
         if key in DEFAULTS:
             of = _dimension(key)

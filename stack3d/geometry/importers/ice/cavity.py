@@ -52,6 +52,10 @@ class Cavity:
             raise s.fail(f"unknown words {few(' '.join(s.words))}; known: {', '.join(known)}")
         if key in self.given:
             raise s.fail(f"there are two of {few(key)}")
+        if key.split()[-1] in COUNTED:
+            s.values(len(key.split()), (1,))
+        elif key != "coolant heat transfer coefficient":
+            s.ends_after(len(key.split()) + 1)
         self.given[key] = s
 
     @property
@@ -67,9 +71,7 @@ class Cavity:
     @property
     def material(self) -> Statement:
         """The statement that names what walls or pins are of; raises DeckError."""
-        s = self.statement("pin material" if self.has_pins else "wall material")
-        s.ends_after(3)
-        return s
+        return self.statement("pin material" if self.has_pins else "wall material")
 
     def statement(self, key: str) -> Statement:
         """The statement of a key; raises DeckError when there is none."""
@@ -80,7 +82,6 @@ class Cavity:
     def number(self, key: str) -> float:
         """Value of a key in SI, above zero; raises DeckError."""
         s, at = self.statement(key), len(key.split())
-        s.values(at, (1,))
         return s.amount(at, *COUNTED[key.split()[-1]])
 
     def films(self) -> dict[str, float]:
@@ -94,6 +95,8 @@ class Cavity:
         for i in range(4, len(s.words), 2):
             if s.words[i] not in SIDES:
                 raise s.fail(f"wants {', '.join(SIDES)}, got {few(s.words[i])}")
+            if s.words[i] in found:
+                raise s.fail(f"there are two of {few(s.words[i])}")
             found[s.words[i]] = s.amount(i + 1, "film_coefficient", 1 / MICRO**2)
         wanted = SIDES if self.model == "4rm" else SIDES[1:]
         if set(found) != set(wanted):
@@ -145,7 +148,6 @@ class Cavity:
     def _pins(self, chip_length: float) -> dict[str, Any]:
         """Pins whose films 3D-ICE has from two measured cavities."""
         s = self.statement("pin distribution")
-        s.ends_after(3)
         if s.word(2) not in ARRANGEMENTS:
             raise s.fail(f"wants {' or '.join(ARRANGEMENTS)}, got {few(s.word(2))}")
         arrangement = ARRANGEMENTS[s.word(2)]

@@ -14,7 +14,7 @@ from typing import Any
 from stack3d.errors import did_you_mean, few
 from stack3d.geometry.importers.ice.cavity import Cavity
 from stack3d.geometry.importers.ice.floorplan import read_floorplan, read_layout, refuse_outside, refuse_overlaps, set_property
-from stack3d.geometry.importers.ice.words import MICRO, Statement, statements
+from stack3d.geometry.importers.ice.words import MICRO, Statement, is_number, statements
 from stack3d.geometry.importers.parts import Element, Solid
 from stack3d.geometry.importers.user_files import find_file, mistake, place_of
 from stack3d.layout import Rectangle
@@ -90,6 +90,8 @@ class Description:
     slot: float | None = None
     initial: float | None = None
     outputs: list[Statement] = field(default_factory=list)
+    sections: dict[str, int] = field(default_factory=dict)
+    """Title → number of the section."""
     said: dict[tuple[str, str], int] = field(default_factory=dict)
     """Section and what may stand there once → line; "" for the section itself."""
     floorplans: dict[Path, tuple[Element, ...]] = field(default_factory=dict)
@@ -128,8 +130,9 @@ def read_description(path: Path) -> Description:
     about = Description(path)
     for s in statements(path):
         head = s.heading[0] if s.heading else ""
-        if (first := about.said.setdefault((s.title, ""), s.head)) != s.head:
-            raise s.fail_at_heading(f"there are two such sections, the first on line {first}")
+        if about.sections.setdefault(s.title, s.section) != s.section:
+            raise s.fail_at_heading(f"there are two such sections, the first on line {about.said[s.title, '']}")
+        about.said.setdefault((s.title, ""), s.head)
         if "sink" in s.heading:
             _sink(about, s)
         elif head in SECTIONS:
@@ -187,6 +190,7 @@ def _sink(about: Description, s: Statement) -> None:
     elif "temperature" in s.words[:2]:
         about.sinks[side] = replace(sink, temperature=s.amount(_last(s, s.words.index("temperature") + 1), "temperature", 1.0))
     elif s.words[0] in ("sink", "spreader") and {"height", "area", "material"} <= set(s.words):
+        s.ends_after(7)
         at = {key: s.words.index(key) + 1 for key in ("height", "area", "material")}
         height, area = s.amount(at["height"], "length", MICRO), s.amount(at["area"], "area", MICRO**2)
         about.plates.append((s.words[0], height, area**0.5, about.solid(s.word(at["material"]), s), s.place))
@@ -199,9 +203,12 @@ def _dimensions(about: Description, s: Statement) -> None:
     if s.words[0] == "non-uniform":
         about.is_nonuniform = s.word(1) == "true"
     elif s.words[0] in ("chip", "cell"):
+        s.ends_after(5)
         for i in range(1, len(s.words), 2):
             if s.words[i] not in ("length", "width"):
                 raise s.fail(f"wants length and width, got {few(s.words[i])}")
+            if f"{s.words[0]}_{s.words[i]}" in about.dimensions:
+                raise s.fail(f"there are two of {few(s.words[i])}")
             value = s.amount(i + 1, "length", MICRO, least=None)
             if value <= 0:
                 raise s.fail(f"wants a {s.words[i]} above zero, got {s.words[i + 1]}")
@@ -327,12 +334,21 @@ def _solver(about: Description, s: Statement) -> None:
         raise s.fail(f"unknown words {few(' '.join(s.words))}; known: steady, transient, initial temperature, numofcores")
 
 
+AFTER_FILE = ("average", "maximum", "minimum", "final", "slot", "step")
+"""Words that may follow the name of an output's file."""
+
+
 def _output(about: Description, s: Statement) -> None:
+    files = [i for i, word in enumerate(s.words) if word[0] == '"']
+    rest = s.words[files[0] + 1 :] if files else ()
+    if strange := [word for word in rest if word not in AFTER_FILE and not (s.words[0] == "T" and is_number(word))]:
+        known = ", ".join(AFTER_FILE)
+        raise s.fail(f"got {few(' '.join(strange))} after the name of its file; known: {known}, then a semicolon")
     about.outputs.append(s)
 
 
 def _cavity(about: Description, s: Statement) -> None:
-    if about.cavity is not None and about.cavity.head.head != s.head:
+    if about.cavity is not None and about.cavity.head.section != s.section:
         first = about.cavity.head
         raise s.fail_at_heading(f"there are two kinds of cavity, the first, {few(first.title)}, on line {first.head}")
     about.cavity = about.cavity or Cavity(s)

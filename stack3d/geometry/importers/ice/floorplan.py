@@ -80,7 +80,7 @@ def read_floorplan(path: Path, solid_of: SolidOf) -> tuple[Element, ...]:
     for s in statements(path):
         if not s.heading:
             raise s.fail(f"wants 'NAME:' before {few(s.words[0])}")
-        if not drafts or drafts[-1].head.head != s.head:
+        if not drafts or drafts[-1].head.section != s.section:
             drafts.append(_Draft(s))
         drafts[-1].take(s, solid_of)
     if not drafts:
@@ -133,22 +133,25 @@ def set_property(s: Statement, solids: dict[str, Solid]) -> None:
 def read_layout(path: Path, solids: Mapping[str, Solid], solid_of: SolidOf) -> tuple[Element, ...]:
     """Places of materials in a layer, those of the file's own materials too; raises DeckError."""
     own: dict[str, Solid] = {}
-    found: dict[str, list[Rectangle]] = {}
-    heads: dict[str, Statement] = {}
-    corner: list[float] = []
+    drafts: list[_Draft] = []
     for s in statements(path):
         if s.heading[:1] == ("material",):
             set_property(s, own)
             continue
-        boxes = found.setdefault(s.title, [])
-        heads.setdefault(s.title, replace(s, line=s.head))  # a mistake of the name stands there
-        if s.word(0) == "rectangle":
-            boxes.append(_rectangle(s, s.values(1, (4,))))
-        elif s.word(0) == "position":
-            corner = s.values(1, (2,))
-        elif s.word(0) == "dimension" and corner:
-            boxes.append(_rectangle(s, [*corner, *s.values(1, (2,))]))
-        else:
+        if s.word(0) not in ("position", "dimension", "rectangle"):
             raise s.fail(f"wants position and dimension, or rectangles, got {few(' '.join(s.words))}")
-    material = {name: own[name] if name in own else solid_of(name, head) for name, head in heads.items()}
-    return tuple(Element(name, heads[name].place, tuple(boxes), material=material[name]) for name, boxes in found.items())
+        if not drafts or drafts[-1].head.section != s.section:
+            drafts.append(_Draft(s))
+        drafts[-1].take(s, solid_of)
+    found: dict[str, Element] = {}
+    for draft in drafts:
+        part, name = draft.finished(), draft.head.title
+        if name in found:
+            found[name] = replace(found[name], boxes=(*found[name].boxes, *part.boxes))
+        else:  # a mistake of the name stands at the heading
+            material = own[name] if name in own else solid_of(name, replace(draft.head, line=draft.head.head))
+            found[name] = replace(part, material=material)
+    elements = tuple(found.values())
+    if elements:
+        refuse_overlaps(elements)
+    return elements

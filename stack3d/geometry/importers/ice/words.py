@@ -31,6 +31,8 @@ class Statement:
     heading, words : tuple of str
     line, head : int
         Where the words begin, and the heading.
+    section : int
+        Number of the heading in the file.
     file : str
         The path as a user would type it, which is looked up once a file.
     """
@@ -40,6 +42,7 @@ class Statement:
     words: tuple[str, ...]
     line: int
     head: int
+    section: int
     file: str
 
     @property
@@ -94,8 +97,8 @@ class Statement:
         least : float or None
             As in `within`. [SI]
         """
-        before = list(takewhile(lambda word: not _is_number(word), reversed(self.words[:index])))
-        what = " ".join(before[::-1] or [word for word in self.words[:index] if not _is_number(word)])
+        before = list(takewhile(lambda word: not is_number(word), reversed(self.words[:index])))
+        what = " ".join(before[::-1] or [word for word in self.words[:index] if not is_number(word)])
         value = scale * self.value(index)
         return within(value, dimension, self.place, (self.title, what, few(self.word(index))), least=least)
 
@@ -103,7 +106,7 @@ class Statement:
         """The words from `start` on as numbers, one of `counts` of them; raises DeckError."""
         found = [self.value(i) for i in range(start, len(self.words))]
         if not found or (counts and len(found) not in counts):
-            wanted = f"{' or '.join(map(str, counts))} numbers" if counts else "numbers"
+            wanted = "numbers" if not counts else "one number" if counts == (1,) else f"{' or '.join(map(str, counts))} numbers"
             raise self.fail(f"wants {wanted} after {few(' '.join(self.words[:start]))}, got {len(found)}")
         return found
 
@@ -114,7 +117,8 @@ class Statement:
         return self.heading[1]
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
+    """Whether a word begins as a number does."""
     return word[0] in "+-.0123456789"
 
 
@@ -125,15 +129,16 @@ def statements(path: Path) -> Iterator[Statement]:
     words: list[str] = []
     file, start = place_of(path)[0], 1
     head = line = 1
+    section = 0
     for token in TOKENS.finditer(text):
         word = token[0]
         if word == "\n":
             line += 1
         elif word == ":":
-            heading, words, head = tuple(words), [], start
+            heading, words, head, section = tuple(words), [], start, section + 1
         elif word == ";":
             if words:
-                yield Statement(path, heading, tuple(words), start, head, file)
+                yield Statement(path, heading, tuple(words), start, head, section, file)
             words = []
         else:
             start = line if not words else start
