@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,13 @@ def test_two_commands_from_a_layout_to_temperatures(place: Path, capsys: pytest.
     ("chip.def", "first RAM", "first ROM", ""),
     ("tech.lef", "THICKNESS 0.3", "THICKNESS thick", "tech.lef:10: THICKNESS: wants a number, got 'thick'"),
     ("tech.lef", "THICKNESS 0.3", "THICKNESS -3", "tech.lef:10: THICKNESS: wants more than 0"),
+    ("tech.lef", "  TYPE CUT ;\n  SPACING 0.1 ;", "  TYPE CUT ; THICKNESS -3 ;", "tech.lef:13: THICKNESS: wants more than 0"),
+    ("tech.lef", "  PITCH 0.2 ;", "  PITCH 0.2", ""),
+    ("tech.lef", "  WIDTH 0.1 ;", "  WIDTH 0.1", "tech.lef:9: 'WIDTH': wants ; before 'THICKNESS'"),
+    ("tech.lef", "MACRO RAM\n", "MACRO RAM\n  SOURCE USER\n", "tech.lef:32: 'SOURCE': wants ; before 'CLASS'"),
+    ("tech.lef", "END V1\n", "END V\n", "tech.lef:15: END: wants 'V1', got 'V'"),
+    ("tech.lef", "END RAM\nEND LIBRARY\n", "", "tech.lef:31: MACRO: wants END 'RAM', and the file ends"),
+    ("tech.lef", "VERSION 5.8", 'DIVIDERCHAR "/ ;\nVERSION 5.8', "tech.lef:1: a quotation mark is never closed"),
     ("tech.lef", "  SIZE 20 BY 10 ;", "  SIZE 20 BY ten ;", "tech.lef:34: cannot be read: "),
     ("layers.csv", "m1,M1", "m1,M9", "layers.csv:4: layer: chip.def draws no layer 'M9'; there are 'M1', 'M2', 'V1'"),
     ("layers.csv", "v1,V1,0.3", "v1,V1,", "layers.csv:5: 'v1': nothing says its thickness"),
@@ -237,6 +245,27 @@ def test_mistakes_by_file_and_line(place: Path, file: str, old: str, new: str, s
     err = capsys.readouterr().err
     assert (ended.value.code or 0) == (2 if said else 0) and said in err and len(err.strip().splitlines()) == bool(said), err
     assert (place / "deck.yaml").exists() == (not said)
+
+
+@pytest.mark.parametrize("how", [
+    lambda text: text.replace("\n", " "),  # one line
+    lambda text: "\n".join(text.split()),  # one word a line
+    lambda text: text.replace("MACRO RAM\n", "MACRO RAM ").replace("\n  TYPE", " TYPE").replace(" ;\n", " ; "),
+    lambda text: text.replace(" ;", " ; # THICKNESS 9 ; END M1"),
+    lambda text: text.replace("  TYPE CUT ;", '  TYPE CUT ; PROPERTY A "THICKNESS 9 ; # END V1\n TYPE OVERLAP ; THICKNESS 8 ;" ;'),
+    lambda text: "PROPERTYDEFINITIONS LAYER A STRING ; MACRO B STRING ; END PROPERTYDEFINITIONS\n" + text,
+])  # fmt: skip
+def test_lef_is_free_of_lines(place: Path, how: Callable[[str], str]) -> None:
+    """However its words lie on lines, the same layers and blocks come of it."""
+    files = [place / "chip.def", place / "tech.lef"]
+    text = files[1].read_text().replace("  SPACING 0.1 ;", "  SPACING 0.1 ;\n  THICKNESS 0.2 ;")
+    found = []
+    for told in (text, how(text)):
+        files[1].write_text(told)
+        found.append(import_files(files))
+    first, other = found
+    assert other.scenario == first.scenario and other.tables == first.tables and other.notes == first.notes
+    assert [source["name"] for source in other.scenario["power"]["sources"]] == ["first", "second"]
 
 
 @pytest.mark.parametrize(("files", "more", "said"), [

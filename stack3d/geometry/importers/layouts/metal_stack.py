@@ -18,10 +18,9 @@ from stack3d.geometry.importers.layouts.layer_table import (
     HOST,
     LayoutLayer,
     missing_thickness,
-    read_lef,
     read_table,
-    refuse_unknown,
 )
+from stack3d.geometry.importers.layouts.lef import read_lef, refuse_unknown
 from stack3d.geometry.importers.parts import Element, box, deck_name, length, new_name, size
 from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported, check_material
 from stack3d.geometry.importers.user_files import mistake, place_of
