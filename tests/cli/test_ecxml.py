@@ -154,6 +154,10 @@ BODY = "<location><x>0</x><y>0</y><z>0</z></location><size><x>0.001</x><y>0.001<
     (f"<cylinder><name>lid</name>{BODY}</cylinder>", "'cylinder': is no object that is read (did you mean 'solidCylinder'?)"),
     (f"<solid3dblock><name>lid</name>{BODY}</solid3dblock>", "'solid3dblock': is no object that is read (did you mean 'solid3dBlock'"),
     ("<fan><name>blower</name><active>true</active></fan>", "'fan': is no object that is read"),
+    ("<fan><name>blower</name></fan>", "'fan': is no object that is read"),
+    ("<fan/>", "'fan': is no object that is read"),
+    ("<thing><name>blower</name></thing>", "'thing': is no object that is read"),
+    ("<grille2><name>g</name></grille2>", "'grille2': is no object that is read (did you mean 'grille'?)"),
     ("<group><data><part><size><x>1</x></size></part></data></group>", "'group': is no object that is read"),
 ])  # fmt: skip
 @pytest.mark.parametrize("before", ["</geometry></assembly>", "</geometry>\n</neutralXML>", "</neutralXML>"])
@@ -167,6 +171,54 @@ def test_unknown_objects_are_refused_by_name(before: str, inner: str, said: str,
         import_files([tmp_path / "module.ecxml"])
     (problem,) = caught.value.problems
     assert said in str(problem) and problem.line == head.count("\n") + 2
+
+
+SECOND = [
+    ("<name>die</name>", "<name>dice</name>"),
+    ("<location><x>0.008</x><y>0.008</y><z>0.0016</z></location>", None),
+    ("<size><x>0.004</x><y>0.004</y><z>0.001</z></size>", "<size><x>0.001</x><y>0.001</y><z>0.001</z></size>"),
+    ("<x>0.004</x>", "<x>0.001</x>"),
+    ("<powerDissipation>1</powerDissipation>", "<powerDissipation>9</powerDissipation>"),
+    ("<material>silicon</material>", "<material>fr4</material>"),
+    ("<active>true</active>", "<active>false</active>"),
+    ("<conductivity>0.8</conductivity>", "<conductivity>8</conductivity>"),
+    ("<density>1900</density>", "<density>1</density>"),
+    ("<coeff>-0.4</coeff>", "<coeff>0</coeff>"),
+    ("<temperature>308.15</temperature>", "<temperature>400</temperature>"),
+    ("</ambientConditions>", "<ambientConditions><temperature>400</temperature></ambientConditions>"),
+    ("</solutionDomain>", "<solutionDomain/>"),
+    ("</geometry></assembly>", "<geometry/>"),
+    ("<name>module</name>", "<name>other</name>"),
+    ("</isotropic>", "<orthotropic><x>17</x><y>17</y><z>0.4</z></orthotropic>"),
+]
+"""What stands once, and a second one after it."""
+
+
+@pytest.mark.parametrize(("once", "more"), SECOND)
+def test_a_second_of_what_counts_once_is_refused_at_its_line(once: str, more: str | None, tmp_path: Path) -> None:
+    """The first counted, in silence."""
+    head, found, tail = STACK.read_text().partition(once)
+    once, behind = (found.removesuffix("</assembly>"), "</assembly>") if found.endswith("</assembly>") else (found, "")
+    assert found
+    (tmp_path / "module.ecxml").write_text(f"{head}{once}\n{more or once}{behind}{tail}")
+    with pytest.raises(DeckError, match=r"is the second in <|is <isotropic> already") as caught:
+        import_files([tmp_path / "module.ecxml"])
+    assert caught.value.problems[0].line == head.count("\n") + 2
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("</materials>", "<material><name>fr4</name><density>1</density><specific_heat>1</specific_heat><thermalConductivity><isotropic>"
+     "<conductivity>1</conductivity></isotropic></thermalConductivity></material></materials>", "'fr4': is the second material"),
+    ("</geometry></assembly>", "</geometry><fan/></assembly>", None),
+    ("</geometry></assembly>", f"</geometry><solid3dBlock><name>s</name><active>true</active>{BODY}</solid3dBlock></assembly>",
+     "'solid3dBlock': stands in <assembly> itself"),
+])  # fmt: skip
+def test_what_would_be_lost_beside_its_list_is_refused(old: str, new: str, said: str | None, tmp_path: Path) -> None:
+    text = STACK.read_text()
+    assert old in text
+    (tmp_path / "module.ecxml").write_text(text.replace(old, new, 1))
+    with pytest.raises(DeckError, match=said or "'fan': is no object that is read"):
+        import_files([tmp_path / "module.ecxml"])
 
 
 def test_what_is_no_object_is_told_and_a_second_geometry_is_read(tmp_path: Path) -> None:

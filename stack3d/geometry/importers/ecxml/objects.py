@@ -41,6 +41,24 @@ BODILY = ("active", "location", "size", "material", "powerDissipation", "x", "y"
 """What objects say of themselves: every one is active or not, and descriptions and data of a user are neither."""
 
 
+USUAL = (
+    "block",
+    "board",
+    "component",
+    "cuboid",
+    "cylinder",
+    "duct",
+    "fan",
+    "heatpipe",
+    "pcb",
+    "pipe",
+    "plate",
+    "source",
+    "vent",
+)
+"""What other tools call their objects, also where these say nothing of themselves."""
+
+
 @dataclass
 class XmlNode:
     """An element: its tag without a namespace, its line, what is in it."""
@@ -50,13 +68,16 @@ class XmlNode:
     inner: list[XmlNode] = field(default_factory=list)
     text: str = ""
 
-    def first(self, tag: str) -> XmlNode | None:
-        """The first element of a tag in it."""
-        return next((node for node in self.inner if node.tag == tag), None)
+    def only(self, tag: str) -> XmlNode | None:
+        """The element of a tag in it, None where there is none; raises DeckError for a second one."""
+        found = [node for node in self.inner if node.tag == tag]
+        if len(found) > 1:
+            raise mistake(found[1].place, tag, f"is the second in <{few(self.tag)}>, the first is in line {found[0].place[1]}")
+        return found[0] if found else None
 
     def wanted(self, tag: str) -> XmlNode:
         """The element of a tag in it; raises DeckError where it is missing."""
-        found = self.first(tag)
+        found = self.only(tag)
         if found is None:
             raise mistake(self.place, self.tag, f"wants an element <{tag}>")
         return found
@@ -114,15 +135,14 @@ def read_model(path: Path) -> ObjectModel:
     root = _tree(path)
     if root.tag != "neutralXML":
         raise mistake(root.place, "", f"wants <neutralXML> at the top, got <{few(root.tag)}>")
-    name = root.first("name")
+    name = root.only("name")
     model = ObjectModel(name.text.strip() if name is not None else path.stem)
-    for node in (n for listed in root.inner if listed.tag == "materials" for n in listed.inner):
-        if node.tag == "material":
-            model.materials[node.said("name")] = _material(node)
-    domain = root.first("solutionDomain")
-    around = domain.first("ambientConditions") if domain is not None else None
+    model.materials = _materials(root)
+    domain = root.only("solutionDomain")
+    around = domain.only("ambientConditions") if domain is not None else None
     model.ambient = around.number("temperature", 1.0) if around is not None else None
-    root.wanted("geometry")
+    if not any(listed.tag == "geometry" for listed in root.inner):
+        root.wanted("geometry")
     for listed in root.inner:
         if listed.tag == "geometry":
             _add(listed, model)
@@ -178,10 +198,25 @@ def _tree(path: Path) -> XmlNode:
     return found[0]
 
 
+def _materials(root: XmlNode) -> dict[str, dict[str, Any]]:
+    """Materials by their names, as a deck writes them; raises DeckError."""
+    out: dict[str, dict[str, Any]] = {}
+    for node in (n for listed in root.inner if listed.tag == "materials" for n in listed.inner):
+        if node.tag == "material":
+            name_of, made = node.said("name"), _material(node)
+            if out.setdefault(name_of, made) != made:
+                raise mistake(node.place, few(name_of), "is the second material of this name, with other values")
+    return out
+
+
 def _material(node: XmlNode) -> dict[str, Any]:
     """A material as a deck writes it; raises DeckError."""
     capacity = node.number("density", 0.0) * node.number("specific_heat", 0.0)
     law = node.wanted("thermalConductivity")
+    if len(law.inner) > 1:
+        raise mistake(
+            law.inner[1].place, "thermalConductivity", f"is <{law.inner[0].tag}> already, got <{few(law.inner[1].tag)}> too"
+        )
     kind = law.inner[0] if law.inner else law
     out: dict[str, Any]
     if kind.tag == "isotropic":
@@ -227,15 +262,22 @@ def _add(listed: XmlNode, model: ObjectModel) -> None:
 
 def _pass_over(node: XmlNode, model: ObjectModel) -> None:
     """Tell of an element that is not known; raises DeckError for one that is an object: without it heat flows elsewhere."""
-    if (active := node.first("active")) is not None and _is_off(active.text):
+    if (active := node.only("active")) is not None and _is_off(active.text):
         model.notes.append(f"<{few(node.tag)}> is not active in the file; it is left out.")
         return
-    if node.tag.lower() in (tag.lower() for tag in OBJECTS) or any(inner.tag in BODILY for inner in _all_in(node)):
+    if _is_object(node):
         near = did_you_mean(node.tag, OBJECTS)
         raise mistake(
             node.place, few(node.tag), f"is no object that is read{near}; leave it out, or write it as a solid or source"
         )
     model.notes.append(f"<{few(node.tag)}> is not read.")
+
+
+def _is_object(node: XmlNode) -> bool:
+    """Whether an element is called as objects are, has a name of its own, or has a body."""
+    if node.tag.lower() in (*(tag.lower() for tag in OBJECTS), *USUAL) or any(inner.tag == "name" for inner in node.inner):
+        return True
+    return any(inner.tag in BODILY for inner in _all_in(node))
 
 
 def _is_off(said: str) -> bool:
@@ -258,7 +300,7 @@ def _add_object(node: XmlNode, model: ObjectModel) -> None:
     if _is_off(node.said("active")):
         model.notes.append(f"{few(name)} is not active in the file; it is left out.")
     elif node.tag in GROUPS:
-        _add(node.wanted("geometry" if node.tag == "assembly" else "parts"), model)
+        _add_group(node, model)
     elif node.tag in REFUSED:
         raise mistake(node.place, few(name), f"<{node.tag}> is {REFUSED[node.tag]}, which no stack of layers has; leave it out")
     elif node.tag == "monitorPoint":
@@ -267,13 +309,24 @@ def _add_object(node: XmlNode, model: ObjectModel) -> None:
         model.solids.append(_box(node, name))
 
 
+def _add_group(node: XmlNode, model: ObjectModel) -> None:
+    """Add the objects of a group; raises DeckError also for those beside its list, which would be lost."""
+    for inner in node.inner:
+        if inner.tag in OBJECTS:
+            said = f"stands in <{node.tag}> itself; objects stand in <geometry> or <parts>"
+            raise mistake(inner.place, few(inner.tag), said)
+        if inner.tag not in OF_OBJECTS and _is_object(inner):
+            _pass_over(inner, model)
+    _add(node.wanted("geometry" if node.tag == "assembly" else "parts"), model)
+
+
 def _box(node: XmlNode, name: str) -> BoxSolid:
     (x, y, z), (width, depth, height) = node.xyz("location"), node.xyz("size", 0.0)
     is_flat = node.tag == "source2dBlock"
     if not (width > 0 and depth > 0 and (height > 0 or is_flat)):
         raise mistake(node.wanted("size").place, few(name), f"wants a size above 0, got {width:g}, {depth:g}, {height:g} m")
     material = node.said("material") if node.tag in SOLIDS else ""
-    is_bare = node.tag == "printedCircuitBoard" and node.first("powerDissipation") is None
+    is_bare = node.tag == "printedCircuitBoard" and node.only("powerDissipation") is None
     power = 0.0 if is_bare else node.number("powerDissipation", 0.0)
     return BoxSolid(name, Rectangle(x, x + width, y, y + depth), z, z + height, material, power, node.place)
 
