@@ -190,6 +190,32 @@ def test_stack_counts_where_a_connection_says_otherwise(place: Path) -> None:
     assert any("Connection 'bond' says 5 um where Stack leaves 3 um" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(("file", "old", "new", "said"), [
+    ("package.3dbx", "cache: {loc", "cache: {foo: 3, loc", "Stack: key 'foo' is not read (*package.3dbx:20)."),
+    ("package.3dbx", "{reference: Cache}", "{reference: Cache, foo: 3}", "ChipletInst: key 'foo' is not read (*package.3dbx:13)."),
+    ("package.3dbx", "thickness: 25}", "thickness: 25, foo: 3}", "Connection: key 'foo' is not read (*package.3dbx:23)."),
+    ("package.3dbx", "name: package", "name: package\n  foo: 3", "Design: key 'foo' is not read (*package.3dbx:9)."),
+    ("package.3dbx", "Design:", "Foo: {a: 3}\nDesign:", "File: key 'Foo' is not read (*package.3dbx:7)."),
+    ("chips.3dbv", "{side: back}", "{side: back, foo: 3}", "regions: key 'foo' is not read (*chips.3dbv:22)."),
+    ("chips.3dbv", "thickness: 50", "thickness: 50\n    foo: 3", "ChipletDef: key 'foo' is not read (*chips.3dbv:27)."),
+    ("package.3dbx", "orient: MZ_MY", "orientation: MZ_MY", "package.3dbx:20: Stack.'cache'.'orientation': unknown key (did you mean 'orient'?)"),
+    ("package.3dbx", "loc: [1000, 500]", "lok: [1000, 500]", "package.3dbx:20: Stack.'cache'.'lok': unknown key (did you mean 'loc'?); known: loc, z, orient"),
+    ("package.3dbx", "Connection:", "Connections:", "package.3dbx:22: 'Connections': unknown key (did you mean 'Connection'"),
+    ("chips.3dbv", "unit: micron", "units: inch", "chips.3dbv:3: Header.'units': unknown key (did you mean 'unit'?)"),
+    ("chips.3dbv", "seal_ring_width", "sealring_width", "chips.3dbv:17: ChipletDef.'Compute'.'sealring_width': unknown key"),
+])  # fmt: skip
+def test_unknown_keys_are_told_and_those_that_are_nearly_known_refused(place: Path, file: str, old: str, new: str,
+                                                                       said: str) -> None:  # fmt: skip
+    if "unknown key" in said:
+        with pytest.raises(DeckError) as error:
+            changed(place, file, old, new)
+        assert said in str(error.value)
+        return
+    start, end = said.split("*")
+    assert [n for n in changed(place, file, old, new).notes if n.startswith(start) and n.endswith(end)]
+    assert not any("is not read" in note for note in import_files(FILES).notes)
+
+
 def test_macros_name_folders(place: Path) -> None:
     (place / "made").mkdir()
     (place / "chips.3dbv").rename(place / "made" / "chips.3dbv")

@@ -1,5 +1,6 @@
 """Files of HotSpot and 3D-ICE become decks that run, with the temperatures of the same stack written by hand."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -535,3 +536,26 @@ def test_a_floorplan_in_millimetres_is_refused(tmp_path: Path, factor: float) ->
         DeckError, match=r"chip\.flp:1: .*: lengths of a \.flp are metres, and this unit has .*: are mm or um meant"
     ):
         import_files([path])
+
+
+@pytest.mark.parametrize("files", [
+    ("ice_die/die.stk",), ("blox_package/package.3dbx", "blox_package/powers.csv"), ("ecxml_module/module.ecxml",),
+    ("layout_gds/die.gds", "layout_gds/layers.csv"),
+    ("layout_def/chip.def", "layout_def/tech.lef", "layout_def/layers.csv", "layout_def/powers.csv"),
+])  # fmt: skip
+def test_endings_in_capitals_are_those_in_small_letters(tmp_path: Path, files: tuple[str, ...]) -> None:
+    """Files that some systems write as CHIP.DEF make the same scenario."""
+    folder = Path(__file__).parents[1] / "imports"
+    whole = Path(shutil.copytree(folder / Path(files[0]).parent, tmp_path / "files"))
+    plain = [whole / Path(file).name for file in files]
+    found = import_files(plain, "x")
+    capital = [path.rename(path.with_suffix(path.suffix.upper())) for path in plain]
+    same = import_files(capital, "x")
+    old, new = (str(f.scenario | {"title": "", "geometry": {**f.scenario["geometry"], "source": ""}}) for f in (found, same))
+    assert old == new and found.tables == same.tables
+
+
+def test_hotspot_in_capitals_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "A.FLP").write_text("core 0.001 0.001 0 0\n")
+    with pytest.raises(DeckError, match=r"A.FLP: HotSpot's files end in small letters, .flp; rename it"):
+        import_files([tmp_path / "A.FLP"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from stack3d import units
 from stack3d.errors import DeckError, few
 from stack3d.geometry.importers.scenario_text import Imported
+from stack3d.geometry.importers.user_files import ending
 
 OF_HOTSPOT = (".flp", ".ptrace", ".lcf", ".config", ".materials")
 
@@ -54,22 +55,24 @@ def import_files(
     """
     for path in paths:
         _check_kind(path)
-    stacks = [p for p in paths if p.suffix in WHOLE]
+    stacks = [p for p in paths if ending(p) in WHOLE]
     if len(stacks) > 1:
-        raise DeckError(f"one {stacks[0].suffix} makes one scenario, got {', '.join(map(str, stacks))}")
+        raise DeckError(f"one {ending(stacks[0])} makes one scenario, got {', '.join(map(str, stacks))}")
     wish = _Wish(name or (stacks or paths)[0].stem, transient, None if cell is None else _size(cell))
-    if cell is not None and not (stacks and stacks[0].suffix in OF_LAYOUT):
+    if cell is not None and not (stacks and ending(stacks[0]) in OF_LAYOUT):
         raise DeckError(f"--cell belongs to a layout ({', '.join(OF_LAYOUT)}), and none is given")
     if stacks:
-        return WHOLE[stacks[0].suffix](stacks[0], [p for p in paths if p not in stacks], wish)
+        return WHOLE[ending(stacks[0])](stacks[0], [p for p in paths if p not in stacks], wish)
     return _of_chip(paths, wish)
 
 
 def _check_kind(path: Path) -> None:
     """Refuse a file of an ending that is not known."""
-    if path.suffix not in KINDS:
+    if ending(path) not in KINDS:
         said = "no file that can be imported" if path.exists() else "there is no such file"
         raise DeckError(f"{path}: {said}; known: {', '.join(KINDS)}")
+    if path.suffix not in KINDS and ending(path) in OF_HOTSPOT:
+        raise DeckError(f"{path}: HotSpot's files end in small letters, {ending(path)}; rename it")
 
 
 def _size(text: str) -> float:
@@ -87,8 +90,8 @@ def _of_chip(paths: Sequence[Path], wish: _Wish) -> Imported:
     """Scenario of the files of HotSpot; raises DeckError, also for files that belong to another."""
     from stack3d.geometry.importers import hotspot
 
-    for ending, owner in ((".csv", "a table belongs to a .3dbx or a layout"), (".lef", "LEF belongs to a .def")):
-        if alone := [p for p in paths if p.suffix == ending]:
+    for kind, owner in ((".csv", "a table belongs to a .3dbx or a layout"), (".lef", "LEF belongs to a .def")):
+        if alone := [p for p in paths if ending(p) == kind]:
             raise DeckError(f"{alone[0]}: {owner}, and none is given")
     return hotspot.read(paths, wish.name, bool(wish.transient))
 
@@ -107,7 +110,7 @@ def _of_chiplets(stack: Path, others: Sequence[Path], wish: _Wish) -> Imported:
     from stack3d.geometry.importers import blox
 
     wish.without_time("3Dblox holds")
-    if len(others) > 1 or any(p.suffix != ".csv" for p in others):
+    if len(others) > 1 or any(ending(p) != ".csv" for p in others):
         raise DeckError(f"a .3dbx goes with one table of powers (.csv), got {', '.join(map(str, others))}")
     return blox.read(stack, others[0] if others else None, wish.name)
 
@@ -127,7 +130,7 @@ def _of_layout(file: Path, others: Sequence[Path], wish: _Wish) -> Imported:
     from stack3d.geometry.importers import layouts
 
     wish.without_time("a layout holds")
-    if wrong := [p for p in others if p.suffix not in (".lef", ".csv")]:
+    if wrong := [p for p in others if ending(p) not in (".lef", ".csv")]:
         raise DeckError(f"a layout goes with .lef and .csv, got {', '.join(map(str, wrong))}")
     return layouts.read(file, others, wish.name, wish.cell)
 

@@ -23,6 +23,11 @@ def place_of(path: Path, line: int = 1) -> FileLine:
     return yamlfile.shown(path), line
 
 
+def ending(path: Path) -> str:
+    """By which a file is known, in small letters: ``.def`` of ``CHIP.DEF`` too."""
+    return path.suffix.lower()
+
+
 def told[Unit](units: Sequence[Unit], file: str) -> Iterator[Unit]:
     """The units of a file one after the other, and now and then a word to who watches."""
     watch = WATCHED.get()

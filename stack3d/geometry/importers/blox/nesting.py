@@ -20,6 +20,7 @@ from stack3d.geometry.importers.blox.chiplets import (
     numbers,
     turned,
 )
+from stack3d.geometry.importers.blox.known_keys import unknown_keys
 from stack3d.geometry.importers.parts import bounds
 from stack3d.geometry.importers.user_files import mistake
 from stack3d.layout import Rectangle
@@ -49,6 +50,7 @@ class ChipletAssembly:
     design: str
     placed: list[PlacedChiplet] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_assembly(path: Path) -> ChipletAssembly:
@@ -56,7 +58,8 @@ def read_assembly(path: Path) -> ChipletAssembly:
     trees = list(files_of(path))
     designs = _Designs(trees[1:])
     name = str(mapping_of(trees[0][0], "Design").get("name") or path.stem)
-    return designs.assembly(name, *trees[0], ())
+    notes = unknown_keys([tree for tree, _ in trees])
+    return replace(designs.assembly(name, *trees[0], ()), notes=notes)
 
 
 class _Designs:

@@ -40,7 +40,7 @@ class _Stacking:
 
     def __init__(self, path: Path, about: ChipletAssembly, told: dict[str, ToldOfChiplet]) -> None:
         self.path, self.about, self.told = path, about, told
-        self.notes: list[str] = []
+        self.notes = list(about.notes)
         self.whole = bounds([chip.extent for chip in about.placed])
         taken: set[str] = set()
         self.names = {chip.name: new_name(chip.name, taken) for chip in about.placed}

@@ -16,7 +16,7 @@ import numpy as np
 
 from stack3d.errors import DeckError, MissingDependencyError, Problem, few, to_install
 from stack3d.geometry.importers.parts import Element
-from stack3d.geometry.importers.user_files import mistake, place_of
+from stack3d.geometry.importers.user_files import ending, mistake, place_of
 from stack3d.layout import Floats, Rectangle
 from stack3d.yamlfile import FileLine
 
@@ -61,7 +61,7 @@ class DrawnLayout:
             raise mistake(place_of(path), "", f"wants one top cell{named}")
         self._top = self._layout.top_cell()
         self._check_count()
-        box = self._top.bbox() if path.suffix != ".def" else self._die_area()
+        box = self._top.bbox() if ending(path) != ".def" else self._die_area()
         if box.width() <= 0 or box.height() <= 0:
             raise mistake(place_of(path), "", "draws nothing with an area")
         self._box = box
@@ -70,7 +70,7 @@ class DrawnLayout:
         """How KLayout reads it: without texts, of DEF all metal by the names of its layers, no blockages."""
         options = self._db.LoadLayoutOptions()
         options.text_enabled = False  # a label beside the die is no part of it
-        if path.suffix != ".def":
+        if ending(path) != ".def":
             return options
         wanted = options.lefdef_config
         wanted.lef_files = [str(file.resolve()) for file in lef]
@@ -113,7 +113,7 @@ class DrawnLayout:
         out = []
         for index, info in zip(self._layout.layer_indexes(), self._layout.layer_infos()):
             called = {f"{info.layer}/{info.datatype}", *([str(info.layer)] if info.datatype == 0 else [])}
-            if {info.name} & set(names) or (self.path.suffix != ".def" and called & set(names)):  # of DEF numbers are made up
+            if {info.name} & set(names) or (ending(self.path) != ".def" and called & set(names)):  # of DEF numbers are made up
                 out.append(index)
         return out
 

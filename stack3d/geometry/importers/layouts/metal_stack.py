@@ -23,7 +23,7 @@ from stack3d.geometry.importers.layouts.layer_table import (
 from stack3d.geometry.importers.layouts.lef import read_lef, refuse_unknown
 from stack3d.geometry.importers.parts import Element, box, deck_name, length, new_name, size
 from stack3d.geometry.importers.scenario_text import MOST_PROBES, Imported, check_material
-from stack3d.geometry.importers.user_files import mistake, place_of
+from stack3d.geometry.importers.user_files import ending, mistake, place_of
 from stack3d.layout import Floats, Rectangle
 
 CELLS = 32
@@ -52,14 +52,14 @@ def read(path: Path, others: Sequence[Path], name: str, cell: float | None = Non
     DeckError
         With file and line.
     """
-    lef = [file for file in others if file.suffix == ".lef"]
-    tables = [file for file in others if file.suffix == ".csv"]
+    lef = [file for file in others if ending(file) == ".lef"]
+    tables = [file for file in others if ending(file) == ".csv"]
     powers = [file for file in tables if region_tables.is_region_table(file)]
     layers = [file for file in tables if file not in powers]
     for what, of in (("layers", layers), ("powers", powers)):
         if len(of) > 1:
             raise mistake(place_of(of[1]), "", f"is a second table of {what}; one is enough")
-    if bool(lef) != (path.suffix == ".def"):
+    if bool(lef) != (ending(path) == ".def"):
         raise mistake(place_of(path), "", "wants its .lef files" if not lef else "goes without .lef")
     return _MetalStack(path, lef, layers, cell).finished(name, powers[0] if powers else None)
 
