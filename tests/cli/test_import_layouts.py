@@ -13,6 +13,7 @@ import pytest
 from stack3d.cli import main
 from stack3d.errors import DeckError
 from stack3d.geometry.importers import Imported, import_files
+from stack3d.geometry.importers.layouts.lef import read_lef
 from stack3d.geometry.stack import build_stack
 
 IMPORTS = Path(__file__).parents[1] / "imports"
@@ -346,3 +347,27 @@ def test_a_layer_of_def_that_no_lef_has_is_refused_where_it_is_drawn(place: Path
     said = rf"chip.def:{line}: layer: no LEF file has the layer 'M7' that is drawn; they have 'M1', 'M2'"
     with pytest.raises(DeckError, match=said):
         import_files([place / name for name in DEF])
+
+
+def test_rules_that_are_no_default_hold_layers_and_may_end_without_a_name(tmp_path: Path) -> None:
+    """LEF 5.8: their layers are sections within a section; neither swallows what follows."""
+    rules = """
+NONDEFAULTRULE wide
+  LAYER M1 WIDTH 1.5 ; END M1
+  VIA wide_via LAYER M1 ; RECT 0 0 1 1 ; END wide_via
+  SPACING SAMENET V1 V1 0.1 ; END SPACING
+END wide
+NONDEFAULTRULE wider
+  LAYER M1
+    WIDTH 3 ;
+  END M1
+END
+LAYER M9
+  TYPE ROUTING ;
+  THICKNESS 0.9 ;
+END M9
+"""
+    path = tmp_path / "rules.lef"
+    path.write_text(rules)
+    found = read_lef([path])
+    assert found.names == ["M9"] and found.thickness(["M9"]) == pytest.approx(0.9e-6)

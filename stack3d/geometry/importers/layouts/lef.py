@@ -17,6 +17,8 @@ NAMED = ("LAYER", "MACRO", "NONDEFAULTRULE", "VIA", "VIARULE", "SITE", "ARRAY")
 """What begins a section that ends with ``END`` and its name; ``LAYER M1 ;`` begins none."""
 UNNAMED = ("UNITS", "PROPERTYDEFINITIONS", "SPACING", "IRDROP", "NOISETABLE", "CORRECTIONTABLE")
 """What begins a section that ends with ``END`` and this word."""
+INNER = {"MACRO": ("PIN",), "NONDEFAULTRULE": ("LAYER", "VIA")}
+"""Named sections within others."""
 BARE = ("OBS", "PORT", "TIMING", "DENSITY", "LIBRARY", ";")
 """Words after which a statement begins, or that stand after an ``END``."""
 READ = {"LAYER": ("TYPE", "THICKNESS"), "MACRO": ("CLASS",)}
@@ -87,9 +89,9 @@ class _LefFile:
             elif key == "BEGINEXT":
                 while (word := self._take()) is not None and word[1].upper() != "ENDEXT":
                     pass
-            elif (not within and key in NAMED) or (within == "MACRO" and key == "PIN"):
+            elif (not within and key in NAMED) or key in INNER.get(within, ()):
                 self._begin(key, line)
-            elif not within and key in UNNAMED:
+            elif within in ("", "NONDEFAULTRULE") and key in UNNAMED:
                 self.open.append(_Section(key, key, line))
             elif key not in BARE:
                 self._statement(first, within)
@@ -119,6 +121,8 @@ class _LefFile:
         if name != last.name and (last.kind not in UNNAMED or name.upper() != last.name):
             if last.kind == "LAYER":
                 raise mistake(place_of(self.path, line), "END", f"wants {few(last.name)}, got {few(name)}")
+            if last.kind == "NONDEFAULTRULE":  # may end without its name
+                self.open.pop()
             return
         self._take()
         ended = self.open.pop()
@@ -130,7 +134,8 @@ class _LefFile:
         """Read a statement to its end; raises DeckError where a section that is read goes on without a ``;``."""
         said, ends = [first], (*READ[within], "END") if within in READ else ("END",)
         while self.ahead is not None and self.ahead[1] != ";":
-            if len(said) > 1 and self.ahead[1].upper() in ends and first[1].upper() != "PROPERTY":
+            is_end = self.ahead[1].upper() == "END" and within not in READ  # behind a name that ended something else
+            if is_end or (len(said) > 1 and self.ahead[1].upper() in ends and first[1].upper() != "PROPERTY"):
                 if within in READ:
                     raise mistake(place_of(self.path, first[0]), few(first[1]), f"wants ; before {few(self.ahead[1])}")
                 return
