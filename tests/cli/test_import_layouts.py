@@ -370,4 +370,4 @@ END M9
     path = tmp_path / "rules.lef"
     path.write_text(rules)
     found = read_lef([path])
-    assert found.names == ["M9"] and found.thickness(["M9"]) == pytest.approx(0.9e-6)
+    assert found.names == ["M9"] and found.known == {"M9"} and found.thickness(["M9"]) == pytest.approx(0.9e-6)

@@ -90,7 +90,7 @@ class _LefFile:
                 while (word := self._take()) is not None and word[1].upper() != "ENDEXT":
                     pass
             elif (not within and key in NAMED) or key in INNER.get(within, ()):
-                self._begin(key, line)
+                self._begin(f"{key} of a rule" if within == "NONDEFAULTRULE" else key, line)
             elif within in ("", "NONDEFAULTRULE") and key in UNNAMED:
                 self.open.append(_Section(key, key, line))
             elif key not in BARE:
