@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from stack3d.errors import MissingDependencyError, to_install
 
 Normals = np.random.Generator | Callable[[tuple[int, ...]], Any]
+LINE = 64  # bytes of a line of the cache: work arrays begin with one
+MOST_SHAPES = 64  # views of work arrays that are kept
 NORMALS_AT_ONCE = 65536  # pairs of float32 blocks of this length stay in the second-level cache
 
 
@@ -23,6 +25,7 @@ class Scratch(threading.local):
 
     def __init__(self) -> None:
         self._buffers: dict[str, NDArray[Any]] = {}
+        self._arrays: dict[tuple[str, tuple[int, ...], Any], NDArray[Any]] = {}
 
     def take(self, xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any] | None:
         """Return the uninitialised array of a name with this shape; None for libraries that cannot write in place.
@@ -39,10 +42,19 @@ class Scratch(threading.local):
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """Return the uninitialised array of NumPy of a name with this shape."""
+        known = self._arrays.get((name, shape, dtype))
+        return self._made(name, shape, dtype) if known is None else known
+
+    def _made(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if name not in self._buffers or self._buffers[name].size < size:
-            self._buffers[name] = np.empty(size, dtype=np.uint8)
+            whole = np.empty(size + LINE, dtype=np.uint8)
+            self._buffers[name] = whole[-whole.ctypes.data % LINE :][:size]
+            self._arrays.clear()
+        elif len(self._arrays) == MOST_SHAPES:
+            self._arrays.clear()
         array: NDArray[Any] = self._buffers[name][:size].view(dtype).reshape(shape)
+        self._arrays[name, shape, dtype] = array
         return array
 
 
@@ -100,11 +112,20 @@ def like(xp: Any, values: Any, array: Any) -> Any:
 
 
 def largest_magnitude(xp: Any, array: Any, out: NDArray[Any] | None = None) -> Any:
-    """Return the largest magnitude along the last axis, which is kept; `out` is a work array of the same shape."""
+    """Return the largest magnitude along the last axis, which is kept; `out` is a work array of the same shape.
+
+    Magnitudes of IEEE numbers stand in the order of their bits, NaN above infinity; NumPy finds the largest integer faster.
+    """
     if out is not None:
-        return np.abs(array, out=out, casting="same_kind").max(axis=-1, keepdims=True)
+        bits = np.abs(array, out=out, casting="same_kind").view(f"i{out.itemsize}")
+        return bits.max(axis=-1, keepdims=True).view(out.dtype)
     high, low = (xp.amax, xp.amin) if hasattr(xp, "amax") else (xp.max, xp.min)
     return xp.maximum(high(array, axis=-1, keepdims=True), -low(array, axis=-1, keepdims=True))
+
+
+def rounded(xp: Any, array: Any) -> Any:
+    """Return `array` rounded to whole numbers, halves to even ones; overwritten where the library allows it."""
+    return np.rint(array, out=array) if xp is np else xp.round(array)
 
 
 def product(xp: Any, first: Any, second: Any, out: NDArray[Any] | None) -> Any:
@@ -210,7 +231,7 @@ def _polar(
     rng: np.random.Generator, size: int, scratch: Scratch
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
     """Yield block by block where `size` deviates lie, and of their halves the squared radius, the cosine and the sine."""
-    normals = scratch.array("normals", (min(NORMALS_AT_ONCE, size + size % 2),), np.float32)
+    normals = scratch.array("square", (min(NORMALS_AT_ONCE, size + size % 2),), np.float32)  # no square is wanted any more
     spare = scratch.array("cosine", (normals.size // 2,), np.float32)
     for start in range(0, size, NORMALS_AT_ONCE):
         stop = min(start + NORMALS_AT_ONCE, size)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack3d.mvm.paired_variance import PairedVariance
+from stack3d.mvm.banded_variance import BandedVariance
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class ArrayState:
         Signal per unit input in full-scale cells, shape (..., readouts, n_inputs, n_columns). [-]
     variance : array, optional
         Its variance by read noise, same shape. [-]
-    pairs : mapping of (row block, readout) to PairedVariance
-        Of the arrays whose variances are added up in pairs of rows.
+    bands : mapping of (row block, readout) to BandedVariance
+        Of the arrays whose variances are added up over bands of rows.
     """
 
     mean: Any
     variance: Any = None
-    pairs: Mapping[tuple[int, int], PairedVariance] = field(default_factory=dict)
+    bands: Mapping[tuple[int, int], BandedVariance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

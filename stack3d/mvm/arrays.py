@@ -69,22 +69,22 @@ class MappedMatrix:
         """Weight at the end of the conductance window. [weight unit]"""
         return full_scale(self.weights) if self.largest is None else self.largest
 
-    @property
+    @cached_property
     def row_blocks(self) -> tuple[tuple[int, int], ...]:
         """Ranges of inputs that share an array."""
         return tuple(sorted({(t.row_start, t.row_stop) for t in self.tiles}))
 
-    @property
+    @cached_property
     def column_blocks(self) -> tuple[tuple[int, int], ...]:
         """Ranges of outputs that share an array."""
         return tuple(sorted({(t.col_start, t.col_stop) for t in self.tiles}))
 
-    @property
+    @cached_property
     def n_product_columns(self) -> int:
         """Columns that a product reads: the outputs, then one offset column per column block."""
         return self.n_outputs + (0 if self.mapping.is_pair else len(self.column_blocks))
 
-    @property
+    @cached_property
     def n_columns(self) -> int:
         """Columns of the state: those of a product, then the reference columns of each column block."""
         return self.n_product_columns + len(self.column_blocks) * self.mapping.reference_columns

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.errors import ArrayError, DeckError
-from stack3d.mvm.array_library import in_place
+from stack3d.mvm.array_library import in_place, rounded
 from stack3d.mvm.shape_checks import check_finite
 
 
@@ -66,7 +67,7 @@ class Converter:
             return np.inf
         return 2.0 ** (self.bits - 1) - 1.0 if self.is_signed else 2.0**self.bits - 1.0
 
-    @property
+    @cached_property
     def has_mismatch(self) -> bool:
         """Whether any gain error or offset is set."""
         return bool(np.any(self.gain_error) or np.any(self.offset))
@@ -131,7 +132,7 @@ class Converter:
             signal *= 1.0 / step
         else:
             signal = signal / step
-        signal = xp.round(signal, **in_place(xp, signal))
+        signal = rounded(xp, signal)
         signal = xp.clip(signal, -half if self.is_signed else 0.0, half, **in_place(xp, signal))
         signal *= step
         return signal

@@ -21,15 +21,16 @@ from stack3d.mvm.array_library import (
     like,
     namespace,
     product,
+    rounded,
     scaled,
     vectors_at_once,
 )
 from stack3d.mvm.array_state import ArrayState, Compensation, Profile
 from stack3d.mvm.arrays import MappedMatrix
+from stack3d.mvm.banded_variance import bands_of
 from stack3d.mvm.cells import SinhCell
 from stack3d.mvm.converters import Converter, range_of
 from stack3d.mvm.mapping import WeightMapping
-from stack3d.mvm.paired_variance import pairs_of
 from stack3d.mvm.shape_checks import check_finite, check_tail
 from stack3d.mvm.wires import Wires
 from stack3d.tiles import split_matrix
@@ -148,7 +149,7 @@ class AnalogMatrix(MappedMatrix):
         -----
         With wires the effective conductances take the place of the cells' own, and noise keeps its relative size: in a
         64 x 64 array its deviation is within 3 % of the exact sensitivities where lines cost 5 % of the current, 14 % at 22 %.
-        Arrays of 512 rows and more add up the variances of pairs of rows in single precision, see `PairedVariance`.
+        Arrays of 256 rows and more add up variances over bands of rows in single precision, see `BandedVariance`.
         """
         check_tail(f"conductances of layer {self.name!r}", conductances, self.state_shape, "devices, n_inputs, n_columns")
         check_finite(f"conductances of layer {self.name!r}", conductances, low=0.0)
@@ -175,7 +176,7 @@ class AnalogMatrix(MappedMatrix):
         return self._noisy(mean, self._readout_sums(xp, deviation, 1.0, dtype, power=2))
 
     def _noisy(self, mean: Any, variance: Any) -> ArrayState:
-        return ArrayState(mean, variance, pairs_of(variance, self.row_blocks, self.n_product_columns))
+        return ArrayState(mean, variance, bands_of(variance, self.row_blocks, self.n_product_columns))
 
     def matvec(
         self,
@@ -327,13 +328,13 @@ class AnalogMatrix(MappedMatrix):
         drive = scratch.take(xp, "drive", tuple(x.shape), dtype)
         if self.per_vector_input:
             largest = cast(xp, largest_magnitude(xp, x, drive), dtype)
-            if xp is np and not np.all(np.isfinite(largest)):
+            if xp is np and not np.isfinite(largest).all():
                 check_finite(f"input of layer {self.name!r}", x)
             scale = xp.where(largest > 0, largest, xp.ones_like(largest))
         u = scaled(xp, x, half / scale, dtype, drive)
         if self.dac.bits is None:
             return [(u, 1.0)], scale
-        u = xp.round(u, **in_place(xp, u))
+        u = rounded(xp, u)
         if not (self.per_vector_input and self.dac.is_signed):
             u = xp.clip(u, -half if self.dac.is_signed else 0.0, half, **in_place(xp, u))
         if self.input_slice_bits is None:
@@ -373,8 +374,8 @@ class AnalogMatrix(MappedMatrix):
         if state.variance is not None and rng is not None:
             variance = state.variance[..., readout, start:stop, :columns]
             room = scratch.take(xp, "variance", tuple(y.shape), dtype)
-            if room is not None and (block, readout) in state.pairs:
-                variance = state.pairs[block, readout].of(part, variance, room, scratch)
+            if room is not None and (block, readout) in state.bands:
+                variance = state.bands[block, readout].of(part, variance, room, scratch)
             else:
                 square = scaled(xp, part, part, dtype, scratch.take(xp, "square", tuple(part.shape), dtype))
                 variance = product(xp, square, variance, room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class WeightMapping:
         """Number that stands for the largest weight, counted from weight zero."""
         return self._full if self.is_pair else self._full - self._zero
 
-    @property
+    @cached_property
     def slice_weights(self) -> NDArray[np.float64]:
         """Part of a full-scale weight that a full-scale cell of each slice carries, shape (slices,). [-]"""
         if self.levels is None:
@@ -118,7 +119,7 @@ class WeightMapping:
         base = float(self.levels)
         return np.array([base**s * (base - 1.0) / self._span for s in range(self.slices)])
 
-    @property
+    @cached_property
     def plane_weights(self) -> NDArray[np.float64]:
         """Signed `slice_weights` of every plane, shape (devices,). [-]"""
         one = self.slice_weights
