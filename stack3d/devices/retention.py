@@ -308,8 +308,6 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
         from scipy.special import ndtri
 
         return time * math.exp(-log_sd * float(ndtri(cells))) / math.pow(-math.log1p(-loss), 1 / shape)
-    from scipy.optimize import brentq
-
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)
     weights = weights / weights.sum()
 
@@ -317,11 +315,13 @@ def anchored_time_constant(*, time: float, loss: float, cells: float | Literal["
         with np.errstate(over="ignore"):  # a cell that has lost all
             return float(weights @ -np.expm1(-np.exp(shape * (log_x - log_sd * nodes)))) - loss
 
-    if not excess(-200.0) < 0 < excess(50.0):
+    low, high = -200.0, 50.0
+    if not excess(low) < 0 < excess(high):
         spread = f"a spread of ln τ of {log_sd:.3g} over cells"
         raise DeckError(f"retention: {spread} leaves no time constant for a loss of {loss:g}: is barrier_sd in the right unit?")
-    log_ratio: float = brentq(excess, -200.0, 50.0, xtol=1e-13)
-    return time / math.exp(log_ratio)
+    while low < (middle := 0.5 * (low + high)) < high:  # by halves, to the last digit: loading scipy.optimize takes far longer
+        low, high = (middle, high) if excess(middle) < 0 else (low, middle)
+    return time / math.exp(middle)
 
 
 @RETENTION.register("distributed_barriers")

@@ -14,6 +14,8 @@ from stack3d.thermal.grid.corner_sums import with_room
 
 STEP = 0.01
 """Of the temperature in the slope of k(T). [K]"""
+CELLS_AT_ONCE = 1 << 15
+"""Cells of a layer whose means are taken in one step, so that they stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +78,13 @@ class CellProperties:
             Written.
         """
         out = np.empty(grid.shape) if out is None else out
-        below = _plane_means(rise[0])
-        for cell, layer in enumerate(grid.layer):
-            above = _plane_means(rise[cell + 1])
-            out[cell] = self.conducts[layer].factor(0.5 * (below + above) + base)
-            below = above
+        ends = np.append(np.flatnonzero(np.diff(grid.layer)) + 1, grid.layer.size)
+        most = max(1, CELLS_AT_ONCE // out[0].size)
+        for first, end in zip([0, *ends[:-1]], ends, strict=True):
+            laws = self.conducts[grid.layer[first]]
+            for low in range(first, end, most):
+                some = slice(low, min(end, low + most))
+                out[some] = laws.factor(cell_means(rise[low : some.stop + 1]) + base) if laws else 1.0
         return out
 
     def conductivity_slope(self, grid: Grid, temperature: Floats) -> tuple[Floats, Floats]:
