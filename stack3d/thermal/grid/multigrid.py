@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -355,18 +356,13 @@ def _material_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.bool_
 
 def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float, all_stay: bool) -> NDArray[np.intp]:
     """Lines about `target` apart, on hard ones where that leaves no sliver, or on all of these."""
-    kept = [0]
-    last = lines.size - 1
-    while kept[-1] < last:
-        start = kept[-1]
-        furthest = max(start + 1, int(np.searchsorted(lines, lines[start] + 1.01 * target, side="right")) - 1)
-        near = np.flatnonzero(
-            hard[: last + 1] & (lines >= lines[start] + 0.5 * target) & (lines <= lines[start] + 1.5 * target)
-        )
-        near = near[near > start]
-        after = int(near[-1]) if near.size else furthest
-        ahead = np.flatnonzero(hard[start + 1 : after]) if all_stay else near[:0]
-        kept.append(start + 1 + int(ahead[0]) if ahead.size else after)
+    kept, at, firm = [0], lines.tolist(), np.flatnonzero(hard).tolist()  # short searches, for which arrays are slow
+    while (start := kept[-1]) < len(at) - 1:
+        near = firm[bisect_right(firm, bisect_right(at, at[start] + 1.5 * target) - 1) - 1]
+        is_near = near > start and at[near] >= at[start] + 0.5 * target
+        after = near if is_near else max(start + 1, bisect_right(at, at[start] + 1.01 * target) - 1)
+        ahead = firm[min(bisect_right(firm, start), len(firm) - 1)]
+        kept.append(ahead if all_stay and start < ahead < after else after)
     return np.array(kept)
 
 

@@ -422,5 +422,8 @@ def _of_rows(values: Floats, rows: slice) -> Floats:
 def _corner_sums(products: Floats) -> Floats:
     """Own entry of every node of a plane: each product has coefficient ±1 at each corner."""
     every = products.sum(axis=0)
-    before = np.pad(every, [(0, 0)] * (every.ndim - 2) + [(1, 0), (1, 0)])
-    return np.asarray(before[..., 1:, 1:] + before[..., 1:, :-1] + before[..., :-1, 1:] + before[..., :-1, :-1])
+    out = np.array(every)
+    out[..., 1:] += every[..., :-1]
+    out[..., 1:, :] += every[..., :-1, :]
+    out[..., 1:, 1:] += every[..., :-1, :-1]
+    return out
