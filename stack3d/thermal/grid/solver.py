@@ -401,8 +401,12 @@ class TensorSolver:
             return Left(defect, norm(defect) / (scale or 1.0))
 
         def correct(residual: Floats, gain: float) -> tuple[Floats, int]:
-            result = self.iterate(operator, residual, gain)
-            return result.solution, result.count
+            if self.preconditioner != "multigrid":
+                result = self.iterate(operator, residual, gain)
+                return result.solution, result.count
+            size = float(np.abs(residual).max())  # few digits have a small range, too
+            result = self.iterate(operator.of_few_digits(), (residual / size).astype(np.float32), gain)
+            return result.solution * size, result.count
 
         about: dict[str, Any] = {"tolerance": self.rtol, "what": "k(T)"}
         if self.flow is None:
