@@ -9,6 +9,9 @@ from stack3d.devices.bound import BoundLaws
 from stack3d.devices.laws import Reals, RetentionLaw, TemperatureDependence
 from stack3d.devices.state import STUCK_HIGH, STUCK_LOW, CellState
 
+CELLS_AT_ONCE = 1 << 15
+"""Cells whose temperatures in a read are worked on together, so that they stay in the cache."""
+
 
 class ReadingLaws(BoundLaws):
     """Read cells."""
@@ -62,8 +65,9 @@ class ReadingLaws(BoundLaws):
         """Multiply `conductance` by G(T) of cells that this read heats, as those of write-verify did."""
         draw = np.broadcast_to(state.draws.get("temperature_dependence", np.zeros(())), state.shape)
         at, reference = (np.broadcast_to(t, state.shape) for t in (temperature, state.programming_temperature))
-        # chip by chip: temperatures of cells are large arrays
-        for part in range(len(conductance)) if conductance.ndim > 2 else (...,):
+        # a few chips at a time: temperatures of cells are large arrays, and short steps cost time of Python
+        chips = max(1, CELLS_AT_ONCE * len(conductance) // max(1, conductance.size)) if conductance.ndim > 2 else 0
+        for part in (slice(i, i + chips) for i in range(0, len(conductance), chips)) if chips else (...,):
             mine = conductance[part]
             rise = self._read_rise(mine)
             mine *= law.factor(mine / self.device.g_max, at[part] + rise, reference[part] + rise, draw[part], self.device)
