@@ -20,6 +20,8 @@ DIRECTIONS = 8
 """Along which vectors are compared."""
 ROUNDING = 0.1
 """Of the largest output, what ranges over one input or two may change."""
+STEP = 0.02
+"""Of the largest output, what a sum in another order may change: a step of eight bits and more."""
 AT_ONCE = 2**23
 """Of the vectors that are multiplied at once in double precision. [byte]"""
 
@@ -159,6 +161,12 @@ def _before(alone: Floats, other: Floats, both: Floats) -> int | None:
             ):
                 return before
     return None
+
+
+def _check_apart(alone: Floats, together: Floats, rounding: float) -> None:
+    """Raise DeckError where outputs of inputs together are, but for rounding, not those of each alone."""
+    if alone.shape != together.shape or np.abs(alone - together).max(initial=0.0) > rounding * np.abs(alone).max(initial=0.0):
+        raise DeckError(Problem(KEY, "the model mixes the inputs of a batch: export it with the batch as the first axis"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,8 +318,8 @@ class Network:
         if any(step.operator.is_ranged for step in self.program.steps):
             return self._single(inputs)
         changed = each(_changed, inputs[:1])
-        alone, other = self._vectors(inputs[:1]), self._vectors(changed)
-        both = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))
+        (alone, first), (other, second) = self._vectors(inputs[:1]), self._vectors(changed)
+        both, together = self._vectors(each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs))
         strides: dict[str, int] = {}
         for name, seen in alone.items():
             found = {_before(*vectors) for vectors in zip(seen, other[name], both[name])}
@@ -319,19 +327,18 @@ class Network:
                 text = f"layer {name!r} mixes the inputs of a batch: export the model with the batch as the first axis"
                 raise DeckError(Problem(KEY, text))
             strides[name] = found.pop() or 1
+        _check_apart(np.concatenate([first, second]), together, STEP)
         return replace(self, strides={name: n for name, n in strides.items() if n > 1})
 
     def _single(self, inputs: Any) -> Network:
         """The network for single inputs; raises DeckError where inputs together give more than rounding beside those alone."""
         single = replace(self, is_single=True)
         two = each(lambda x: np.concatenate([x[:1], _changed(x[:1])]), inputs)
-        alone, together = single.run(two), self.run(two)
-        if alone.shape != together.shape or np.abs(alone - together).max() > ROUNDING * np.abs(alone).max():
-            raise DeckError(Problem(KEY, "the model mixes the inputs of a batch: export it with the batch as the first axis"))
+        _check_apart(single.run(two), self.run(two), ROUNDING)
         return single
 
-    def _vectors(self, inputs: Any) -> dict[str, list[Floats]]:
-        """The vectors of every product of every layer on crossbars, along some directions: whole ones take much room."""
+    def _vectors(self, inputs: Any) -> tuple[dict[str, list[Floats]], Floats]:
+        """The output, after the vectors of every product on crossbars, along some directions: whole ones take much room."""
         rng = np.random.default_rng(0)
         seen: dict[str, list[Floats]] = {layer.name: [] for layer in self.layers}
 
@@ -341,8 +348,7 @@ class Network:
                 seen[name].append(x @ along.astype(np.result_type(x.dtype, np.float32)))
             return self._exact(name, x)
 
-        self.program.run(self._feed(inputs), keeping, self.uses)
-        return seen
+        return seen, np.asarray(self.program.run(self._feed(inputs), keeping, self.uses), dtype=np.float64)
 
     def _feed(self, inputs: Any) -> dict[str, Any]:
         return dict(inputs.arrays) if isinstance(inputs, Inputs) else {self.program.inputs[0].name: inputs}

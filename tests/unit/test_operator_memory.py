@@ -33,6 +33,13 @@ def gates(n: int) -> list[Any]:
     return [STEPS, RNG.normal(size=(1, n * 16, 64)).astype("f4"), RNG.normal(size=(1, n * 16, 16)).astype("f4")]
 
 
+def whole_gates() -> list[Any]:
+    """Those of an LSTM as bytes, turned, with a scale and a zero point each."""
+    step, middle = np.full(1, 0.01, "f4"), np.full(1, 128, "u1")
+    w, r = ((RNG.random((1, n, 64)) * 255).astype("u1") for n in (64, 16))
+    return [STEPS, w, r, None, None, None, None, None, step, middle, step, middle]
+
+
 def ints(*values: int) -> Any:
     return np.array(values, "i8")
 
@@ -108,6 +115,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "Upsample": ([X, np.array([1, 1, 2, 2], "f4")], {}),
     "Where": ([X > 0.5, X, X], {}),
     MS + "BiasGelu": ([X, np.ones(64, "f4")], {}),
+    MS + "DynamicQuantizeLSTM": (whole_gates(), {"hidden_size": 16}),
     MS + "DynamicQuantizeMatMul": ([X, (RNG.random((64, 256)) * 200).astype("u1"), np.float32(0.1), np.uint8(3)], {}),
     MS + "FusedConv": ([X, KERNEL], {"pads": [1] * 4, "activation": "Relu"}),
     MS + "FusedGemm": ([ROWS, RNG.normal(size=(64, 256)).astype("f4")], {"activation": "LeakyRelu"}),

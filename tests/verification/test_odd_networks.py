@@ -180,6 +180,75 @@ def test_models_that_onnxruntime_optimised(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(through_crossbars(network, x[:1])[0], network.run(x[:1]), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_recurrent_layers_quantised_dynamically(per_channel: bool, tmp_path: Path) -> None:
+    """Both directions: integers of both matrices on crossbars, states quantised step by step, one input at a time."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    n, f = helper.make_node, odd_models.f
+    nodes = [
+        n("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        n("LSTM", ["t", "W", "R", "B"], ["", "h"], hidden_size=5, direction="bidirectional"),
+        n("Transpose", ["h"], ["u"], perm=[1, 0, 2]), n("Flatten", ["u"], ["v"]), n("MatMul", ["v", "fc"], ["y"]),
+    ]  # fmt: skip
+    weights = {"W": f(2, 20, 4), "R": f(2, 20, 5), "B": f(2, 40), "fc": f(10, 3)}
+    path = odd_models.save(tmp_path / "net.onnx", odd_models.Odd(nodes, weights, ("n", 6, 4)))
+    quantize_dynamic(path, tmp_path / "whole.onnx", per_channel=per_channel)
+    x = np.random.default_rng(5).normal(size=(4, 6, 4)).astype(np.float32)
+    wanted = asked(tmp_path / "whole.onnx", x, at_once=1)
+    network = networks.load_network(onnx_models.deck(tmp_path / "whole.onnx"))
+    ordered = network.ordered(x)
+    assert ordered.is_single and len(ordered.layers) == 5
+    compare(ordered, x, wanted)
+    digital = networks.load_network(onnx_models.deck(tmp_path / "whole.onnx"), digital=[one.name for one in network.layers[:4]])
+    compare(digital.ordered(x), x, wanted)
+
+
+def resized(path: Path, lengths: tuple[int, int], scales: tuple[float, float], opset: int = 19, **how: object) -> np.ndarray:
+    """Difference from onnxruntime of a resize after a product with one."""
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Resize", ["c", "", "s"], ["y"], **how)]
+    weights = {"w": np.ones((1, 1, 1, 1), np.float32), "s": np.array([1, 1, *scales], np.float32)}
+    odd_models.save(path, odd_models.Odd(nodes, weights, ("n", 1, *lengths), opset))
+    x = np.random.default_rng(4).normal(size=(2, 1, *lengths)).astype(np.float32)
+    wanted = asked(path, x)
+    found = networks.load_network(onnx_models.deck(path)).run(x)
+    assert found.shape == wanted.shape
+    return np.abs(found - wanted)
+
+
+@pytest.mark.parametrize("how", ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"])
+@pytest.mark.parametrize("rounding", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
+def test_nearest_inputs_half_way_between_two(how: str, rounding: str, tmp_path: Path) -> None:
+    """Places and lengths are those of single precision: 10 times 1.8 is 18, and output 8 of 6 times 1.7 lies at 4.5."""
+    for lengths, scales in (((6, 10), (1.7, 1.8)), ((19, 13), (0.7, 0.6)), ((8, 15), (2.6, 2.7)), ((18, 17), (1.5, 1.0))):
+        off = resized(
+            tmp_path / "net.onnx", lengths, scales, mode="nearest", coordinate_transformation_mode=how, nearest_mode=rounding
+        )
+        assert off.max() < 1e-6
+
+
+def test_outputs_that_depend_on_a_place_in_the_batch_are_refused(tmp_path: Path) -> None:
+    """Behind the last layer too: a triangle cut out of inputs by outputs, the largest of a batch."""
+    for kind, more in (("Trilu", {}), ("Softmax", {"axis": 0}), ("CumSum", {})):
+        given = ["h", "zero"] if kind == "CumSum" else ["h"]
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node(kind, given, ["y"], **more)]
+        weights = {"w": odd_models.f(6, 5), "zero": np.array(0, np.int64)}
+        path = odd_models.save(tmp_path / "net.onnx", odd_models.Odd(nodes, weights, ("n", 6)))
+        network = networks.load_network(onnx_models.deck(path))
+        with pytest.raises(DeckError, match="the model mixes the inputs of a batch"):
+            network.ordered(np.random.default_rng(0).normal(size=(2, 6)))
+
+
+def test_a_transposed_convolution_longer_than_its_patches(tmp_path: Path) -> None:
+    """What is asked for beyond the patches is the bias alone, behind them."""
+    for way in ("SAME_UPPER", "SAME_LOWER", "NOTSET"):
+        node = helper.make_node("ConvTranspose", ["x", "w", "b"], ["y"], strides=[2, 2], output_shape=[9, 10], auto_pad=way)
+        weights = {"w": odd_models.f(2, 3, 3, 3), "b": odd_models.f(3)}
+        path = odd_models.save(tmp_path / "net.onnx", odd_models.Odd([node], weights, ("n", 2, 5, 4)))
+        x = np.random.default_rng(4).normal(size=(3, 2, 5, 4)).astype(np.float32)
+        compare(networks.load_network(onnx_models.deck(path)), x, asked(path, x))
+
+
 def test_a_range_is_that_of_one_input(tmp_path: Path) -> None:
     """A chip sees one input at a time: what quantises over its range does not see others, nor other chips."""
     from onnxruntime.quantization import quantize_dynamic

@@ -206,8 +206,8 @@ class ConvTranspose(_Convolution):
             low, high = (pads[i], pads[i + n]) if auto == "NOTSET" else (0, 0)
             if wanted is not None:
                 total = full[i] - wanted[-n:][i]
-                low = total // 2 if auto == "SAME_UPPER" else total - total // 2
-                high = total - low
+                low = max(total, 0) // 2 if auto == "SAME_UPPER" else max(total, 0) - max(total, 0) // 2
+                high = total - low  # below zero where more is wanted than there is: what follows is the bias alone
             cut.append((low, high))
         return full, cut
 

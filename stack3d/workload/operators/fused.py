@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from stack3d.errors import ArrayError
 from stack3d.workload.operators.allowance import afford
 from stack3d.workload.operators.convolution import Conv
 from stack3d.workload.operators.elementwise import UNARY, Gelu
 from stack3d.workload.operators.products import Gemm, MatMul, MatMulInteger, Turned
 from stack3d.workload.operators.quantisation import DynamicQuantizeLinear
 from stack3d.workload.operators.quantised import MS
+from stack3d.workload.operators.recurrent import LSTM
 from stack3d.workload.operators.table import Array, Held, Operator, Stored, operators
 
 ACTIVATIONS: dict[str, Callable[[Array, list[float]], Any]] = {
@@ -188,6 +191,55 @@ class DynamicQuantizeMatMul(_ToFloat):
         a, b, b_scale, b_zero, bias = [*inputs, *[None] * 5][:5]
         whole, scale, zero = DynamicQuantizeLinear.compute(self, a)  # type: ignore[arg-type]
         return self.scaled((whole, b, zero, b_zero), scale * b_scale, bias, held)
+
+
+@operators.register(MS + "DynamicQuantizeLSTM")
+class DynamicQuantizeLSTM(LSTM):
+    """An LSTM whose products are of integers: inputs and states quantised over their range, one product at a time."""
+
+    is_ranged = True
+    room = 40.0
+    weight_zeros = {"W": 9, "R": 11}
+    """Slots of a direction and the inputs that are their zero points."""
+
+    def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
+        """Return the integers of both matrices of every direction where they and their zero points are constant."""
+        out = {}
+        for (slot, at_zero), at in zip(self.weight_zeros.items(), (1, 2)):
+            held, zero = constants.get(self.node.inputs[at]), constants.get(self.node.inputs[at_zero])
+            if held is None or zero is None or held.ndim != 3:
+                return {}
+            for i, matrix in enumerate(held):
+                name = slot if i == 0 else f"{slot}{i + 1}"
+                out[name] = Stored(self.node.inputs[at], one_integer_block(matrix, zero[i]), (slot, i))
+        return out
+
+    def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
+        """Return all outputs, the last state and the last memory."""
+        x, w, r, *rest = inputs[:8]
+        if len(inputs) != 12 or w.ndim != 3 or r.ndim != 3:
+            raise ArrayError("wanted matrices of three axes, and their scales and zero points as inputs 8 to 11")
+        products: dict[str, Callable[[Array], Array]] = {}
+        for slot, matrix, scale, zero in (("W", w, *inputs[8:10]), ("R", r, *inputs[10:12])):
+            for d in range(len(self.directions)):
+                name = slot if d == 0 else f"{slot}{d + 1}"
+                times = held.get(name) or one_integer_block(matrix[d], zero[d])[0].__rmatmul__
+                products[name] = partial(self.quantised, times, np.asarray(scale[d], np.float32))
+        return super().run([x, np.swapaxes(w, 1, 2), np.swapaxes(r, 1, 2), *rest], products)
+
+    def quantised(self, times: Callable[[Array], Array], scale: Array, x: Array) -> Array:
+        """Return a product of quantised vectors with integers, in real numbers.
+
+        Parameters
+        ----------
+        times : callable
+            Integers → their product with the matrix.
+        scale : ndarray
+            Of the matrix, one or one a column.
+        x : ndarray, shape (vectors, inputs)
+        """
+        integers, step, zero = DynamicQuantizeLinear.compute(self, x)  # type: ignore[arg-type]
+        return np.asarray(np.rint(times(integers.astype(np.float64) - zero)).astype(np.float32) * (step * scale))
 
 
 def one_integer_block(matrix: Array, zero: Array) -> Array:

@@ -17,8 +17,10 @@ AxisChange = tuple[int, int, float, tuple[float, float]]
 """An axis, its new length, outputs per input, start and end of what is taken."""
 
 
-def places(how: str, outputs: int, inputs: int, scale: float, roi: tuple[float, float]) -> Floats:
+def places(how: str, outputs: int, inputs: int, scale: float, roi: tuple[float, float]) -> Array:
     """Where each output lies on the axis of the inputs, shape (outputs,); `how` as ONNX names it.
+
+    In single precision, as runtimes compute it: which input is the nearest one, half-way between two, is a matter of rounding.
 
     Parameters
     ----------
@@ -31,29 +33,31 @@ def places(how: str, outputs: int, inputs: int, scale: float, roi: tuple[float, 
     roi : (start, end)
         Part of the axis that is taken. [-]
     """
-    x = np.arange(outputs, dtype=np.float64)
+    x, factor = np.arange(outputs, dtype=np.float32), np.float32(scale)
     if how == "asymmetric":
-        return x / scale
+        return x / factor
     if how == "align_corners":
         return x * (inputs - 1) / (outputs - 1) if outputs > 1 else x * 0
     if how == "pytorch_half_pixel":
-        return (x + 0.5) / scale - 0.5 if outputs > 1 else x * 0
+        return (x + 0.5) / factor - 0.5 if outputs > 1 else x * 0
     if how == "tf_half_pixel_for_nn":
-        return (x + 0.5) / scale
+        return (x + 0.5) / factor
     if how == "tf_crop_and_resize":
-        start, end = roi
-        step = (end - start) * (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
-        return start * (inputs - 1) + x * step if outputs > 1 else x + 0.5 * (start + end) * (inputs - 1)
+        start, end = np.float32(roi[0]), np.float32(roi[1])
+        if outputs > 1:
+            return start * (inputs - 1) + x * (end - start) * (inputs - 1) / (outputs - 1)
+        return x + np.float32(0.5) * (start + end) * (inputs - 1)
     if how == "half_pixel_symmetric":
-        middle = inputs / 2
-        return middle * (1 - outputs / (scale * inputs)) + (x + 0.5) / scale - 0.5
+        middle = np.float32(inputs / 2)
+        return middle * (1 - outputs / (factor * inputs)) + ((x + 0.5) / factor - 0.5)
     if how == "half_pixel":
-        return (x + 0.5) / scale - 0.5
+        return (x + 0.5) / factor - 0.5
     raise ArrayError(f"coordinates {how!r} are not known")
 
 
-def nearest(x: Floats, how: str) -> Floats:
+def nearest(x: Array, how: str) -> Floats:
     """The whole number each place stands for."""
+    x = x.astype(np.float64)  # half more is exact
     if how == "floor":
         return np.floor(x)
     if how == "ceil":
@@ -61,7 +65,7 @@ def nearest(x: Floats, how: str) -> Floats:
     return np.floor(x + 0.5) if how == "round_prefer_ceil" else np.ceil(x - 0.5)
 
 
-def kernel(mode: str, distance: Floats, cubic: float) -> Floats:
+def kernel(mode: str, distance: Array, cubic: float) -> Floats:
     """Weight of an input at a distance of so many inputs."""
     d = np.abs(distance)
     if mode == "linear":
@@ -71,7 +75,7 @@ def kernel(mode: str, distance: Floats, cubic: float) -> Floats:
     return np.where(d <= 1, inner, np.where(d < 2, outer, 0))
 
 
-def axis_matrix(x: Floats, inputs: int, scale: float, mode: str, cubic: float, antialias: bool, inside: bool) -> Floats:
+def axis_matrix(x: Array, inputs: int, scale: float, mode: str, cubic: float, antialias: bool, inside: bool) -> Floats:
     """Parts of each input in each output, shape (outputs, inputs).
 
     Parameters
@@ -148,9 +152,10 @@ class Resize(Operator):
         if sizes is not None and np.size(sizes):
             wanted, factors = self._of_sizes([int(n) for n in sizes], lengths)
         else:
-            crop = regions[1] - regions[0] if is_cut else np.ones(len(axes))
-            factors = np.ravel(scales).astype(float).tolist()
-            wanted = list(map(int, np.floor(np.multiply(lengths, factors) * crop)))
+            single = np.ravel(scales).astype(np.float32)  # as runtimes multiply: ten times 1.8 is eighteen
+            crop = (regions[1] - regions[0]).astype(np.float32) if is_cut else np.ones(len(axes), np.float32)
+            factors = single.astype(float).tolist()
+            wanted = list(map(int, np.floor(np.array(lengths, np.float32) * single * crop)))
         new = dict(zip(axes, wanted))
         afford([new.get(a, n) for a, n in enumerate(shape)], itemsize)
         return [
