@@ -56,10 +56,12 @@ class Loaded:
 
     @cached_property
     def float_logits(self) -> Floats:
-        """Outputs in float arithmetic, shape (n_test, outputs)."""
+        """Outputs in float arithmetic, shape (n_test, outputs); raises DeckError where they cannot be judged."""
         step, n = self.at_once, len(self.data.inputs)
         parts = [self.network.run(self.data.inputs[i : i + step]) for i in range(0, n, step)]
-        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+        found = np.concatenate([part.reshape(len(part), -1) for part in parts])
+        self.data.task.accept(found, np.asarray(self.data.labels))
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,15 @@ class Task(ABC):
     def check(self, labels: NDArray[Any]) -> str | None:
         """Return what keeps labels (inputs, ...) from this output, or None."""
 
+    def doubt(self, outputs: NDArray[Any], labels: NDArray[Any]) -> str | None:
+        """Return what is wrong with a threshold for the float network's outputs (inputs, features), or None."""
+        return None
+
+    def accept(self, outputs: NDArray[Any], labels: NDArray[Any]) -> None:
+        """Raise DeckError where there is a `doubt`."""
+        if doubt := self.doubt(outputs, labels):
+            raise DeckError(Problem("workload.threshold", doubt))
+
     @abstractmethod
     def score(self, outputs: Any, labels: NDArray[Any]) -> NDArray[np.float64]:
         """Return how good the outputs (..., inputs, features) of each chip are, shape (...). [-]"""
@@ -95,7 +104,14 @@ def _labels(given: tuple[Any, ...], found: Any) -> str | None:
     return f"an array of shape {np.shape(found)}; wanted one label for each of {len(given[0])} inputs, or None"
 
 
-_ANSWERS = {"score": _scores, "confusion": _counts, "check": _objections, "labels_of": _labels, "by_input": _shares}
+_ANSWERS = {
+    "doubt": _objections,
+    "score": _scores,
+    "confusion": _counts,
+    "check": _objections,
+    "labels_of": _labels,
+    "by_input": _shares,
+}
 tasks: Registry[type[Task]] = Registry("task", Task, _ANSWERS)
 """Word of ``workload.task`` → its class."""
 
@@ -266,6 +282,15 @@ class MultiLabel(Task):
         if labels.shape[1:] != self.shape:
             return f"labels of shape {labels.shape[1:]} for one input; wanted {self.shape}"
         return None if np.isin(labels, (0, 1)).all() else "labels other than 0 and 1"
+
+    def doubt(self, outputs: NDArray[Any], labels: NDArray[Any]) -> str | None:
+        """Return that probabilities lie on one side of the threshold, where labels are yes and no."""
+        low, high = outputs.min(initial=np.inf), outputs.max(initial=-np.inf)
+        if not (low >= 0 and high <= 1) or low <= self.threshold < high or np.all(labels == labels.flat[0]):
+            return None
+        where = "above" if low > self.threshold else "at or below"
+        text = f"{self.threshold:g} has every output {where} it: the float network gives {low:.3g} to {high:.3g}"
+        return f"{text}; probabilities want 0.5"
 
     def classes(self) -> int:
         """Return no and yes."""

@@ -37,6 +37,19 @@ def test_yes_and_no_by_a_threshold() -> None:
     assert task.check(labels * 2) == "labels other than 0 and 1"
 
 
+def test_probabilities_beside_a_threshold_of_logits_are_told() -> None:
+    """All above zero says yes to everything; logits, one kind of label and a threshold that parts the outputs are let be."""
+    probable, labels = np.array([[0.6, 0.4, 0.2], [0.1, 0.9, 0.8]]), np.array([[1, 0, 1], [0, 0, 1]])
+    logits = tasks["multi_label"]((3,), 0.0)
+    assert logits.doubt(probable, labels) == (
+        "0 has every output above it: the float network gives 0.1 to 0.9; probabilities want 0.5"
+    )
+    assert "at or below" in str(tasks["multi_label"]((3,), 0.95).doubt(probable, labels))
+    assert logits.doubt(probable - 0.5, labels) is None and logits.doubt(probable, np.ones_like(labels)) is None
+    assert tasks["multi_label"]((3,), 0.5).doubt(probable, labels) is None
+    assert tasks["regression"]((3,)).doubt(probable, labels) is None
+
+
 def test_numbers_by_their_relative_error() -> None:
     """Off by a tenth of the spread everywhere: 0.9; off by more than the spread: 0."""
     task = tasks["regression"]((1,))
