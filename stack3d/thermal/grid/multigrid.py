@@ -239,8 +239,8 @@ class _Between:
     def of_few_digits(self) -> _Between:
         """The same for fields of single precision."""
         other, few = copy.copy(self), np.float32
-        other._to_fine = [(at, share.astype(few)) for at, share in self._to_fine]
-        other._to_rough = [(at, share.astype(few)) for at, share in self._to_rough]
+        other._to_fine = [(some, at, share.astype(few)) for some, at, share in self._to_fine]
+        other._to_rough = [(some, at, share.astype(few)) for some, at, share in self._to_rough]
         return other
 
     def spread(self, values: Floats, axis: int) -> Floats:
@@ -252,27 +252,34 @@ class _Between:
         return _summed(values, self._to_rough, axis)
 
 
-Shares = list[tuple[NDArray[np.intp], NDArray[Any]]]
-"""Each adds, for every line of the result, a share of the line with some number."""
+Shares = list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[Any]]]
+"""Each adds, for some lines of the result, a share of the line with some number; the first does for all, most of them whole."""
 
 
 def _few_of_each_row(weights: Floats) -> Shares:
-    """What differs from zero in the rows of a matrix, of which each has a few entries."""
-    order = np.argsort(weights == 0.0, axis=1, kind="stable")
-    count = int(np.count_nonzero(weights, axis=1).max())
-    return [(at := order[:, n], np.take_along_axis(weights, at[:, None], axis=1)[:, 0]) for n in range(count)]
+    """What differs from zero in the rows of a matrix, of which each has a few entries, the largest of each first."""
+    order, counts = np.argsort(-weights, axis=1, kind="stable"), np.count_nonzero(weights, axis=1)
+    rows = [np.flatnonzero(counts > n) for n in range(counts.max())]
+    return [(some, at := order[some, n], weights[some, at]) for n, some in enumerate(rows)]
 
 
 def _summed(values: Floats, shares: Shares, axis: int) -> Floats:
     """Sums of shares of lines along an axis; the values themselves where no line went."""
-    if len(shares) == 1:
+    (_, at, share), *more = shares
+    if not more:
         return values
-    found = None
-    for at, share in shares:
+    found = np.take(values, at, axis=axis)
+    (some,) = np.nonzero(share != 1)
+    found[_at(some, axis)] *= share[some] if axis == 2 else share[some, None]
+    for some, at, share in more:
         part = np.take(values, at, axis=axis)
         part *= share if axis == 2 else share[:, None]
-        found = part if found is None else np.add(found, part, out=found)
+        found[_at(some, axis)] += part
     return np.asarray(found)
+
+
+def _at(lines: NDArray[np.intp], axis: int) -> tuple[slice | NDArray[np.intp], ...]:
+    return *(slice(None),) * axis, lines
 
 
 def coarsened(operator: GridOperator) -> GridOperator | None:
