@@ -108,7 +108,7 @@ def each(change: Callable[[Floats], Floats], inputs: Any) -> Any:
 def _changed(x: Floats) -> Floats:
     """Another input of the same kind."""
     turned = np.roll(x, 1, axis=-1)
-    return turned if x.dtype.kind in "iub" else np.asarray(turned * x.dtype.type(0.75))
+    return np.asarray(turned * x.dtype.type(0.75)) if x.dtype.kind == "f" else turned
 
 
 class Part(NamedTuple):

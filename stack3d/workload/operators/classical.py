@@ -50,6 +50,25 @@ class MlStep(Operator):
             TRANSFORMS[transform](scores), np.float32
         )
 
+    def judged_by_one(self, score: Array, edge: float, is_share: bool) -> tuple[Array, Array]:
+        """Return the class and both scores where one score tells two classes apart, as onnxruntime makes them.
+
+        Parameters
+        ----------
+        score : ndarray, shape (batch, 1)
+            Of the second class.
+        edge : float
+            Score above which it is that.
+        is_share : bool
+            Whether the scores add up to one, rather than to zero; of a sigmoid they do in any case.
+        """
+        labels = self.labels()
+        found = labels[np.minimum((score[..., 0] > edge).astype(int), len(labels) - 1)]
+        if self.get("post_transform", "NONE") == "LOGISTIC":
+            sigmoid = TRANSFORMS["LOGISTIC"]
+            return found, np.concatenate([sigmoid(-score), sigmoid(score)], axis=-1).astype(np.float32)
+        return found, np.concatenate([(1 if is_share else 0) - score, score], axis=-1).astype(np.float32)
+
     def objection(self, constants: Any) -> str | None:
         """Return what is not supported."""
         transform = self.get("post_transform", "NONE")
@@ -176,7 +195,7 @@ class LinearClassifier(MlStep):
         w = np.asarray(self.get("coefficients"), np.float32).reshape(len(offsets), -1)
         scores = x.astype(np.float32) @ w.T + offsets
         if scores.shape[-1] == 1:
-            scores = np.concatenate([-scores, scores], axis=-1)
+            return self.judged_by_one(scores, 0.0, is_share=True)
         return self.judged(scores, self.get("post_transform", "NONE"))
 
     def macs(self, inputs: Any, outputs: Any) -> int:
@@ -209,13 +228,22 @@ class _Trees(MlStep):
         """A list of the node; empty where it has none."""
         return list(self.get(attribute) or [])
 
-    def sums(self, x: Array, outputs: int) -> Array:
-        """Return the sums, shape (batch, outputs)."""
+    def sums(self, x: Array, outputs: int, together: str = "SUM") -> Array:
+        """Return the sums over trees, or their mean, least or largest, shape (batch, outputs); what is added to all comes last.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, features)
+        outputs : int
+        together : {"SUM", "AVERAGE", "MIN", "MAX"}
+        """
         weight = np.zeros(afford((len(self.modes), outputs), 8))
-        afford((len(x), len(self.roots), outputs), 8)
+        says = np.zeros(weight.shape, bool)
+        afford((len(x), len(self.roots), outputs), 24)
         for leaf, parts in self.leaves.items():
             for column, w in parts:
                 weight[leaf, column if outputs > 1 else 0] += w
+                says[leaf, column if outputs > 1 else 0] = True
         at = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
         claims = {"BRANCH_LEQ": np.less_equal, "BRANCH_LT": np.less, "BRANCH_GTE": np.greater_equal, "BRANCH_GT": np.greater,
                   "BRANCH_EQ": np.equal, "BRANCH_NEQ": np.not_equal}  # fmt: skip
@@ -229,7 +257,12 @@ class _Trees(MlStep):
             for mode, claim in claims.items():
                 holds |= (self.modes[at] == mode) & claim(value, self.values[at])
             at = np.where(inner, np.where(holds, self.yes[at], self.no[at]), at)
-        total = weight[at].sum(axis=1)
+        if together in ("MIN", "MAX"):
+            end, best = (np.inf, np.min) if together == "MIN" else (-np.inf, np.max)
+            total = best(np.where(says[at], weight[at], end), axis=1)
+            total = np.where(np.isinf(total), 0.0, total)  # no tree says anything
+        else:
+            total = weight[at].sum(axis=1) / (len(self.roots) if together == "AVERAGE" else 1)
         return np.asarray(total + np.asarray(self.get("base_values") or [0.0] * outputs))
 
 
@@ -239,23 +272,22 @@ class TreeEnsembleClassifier(_Trees):
 
     def compute(self, x: Array) -> tuple[Array, Array]:
         """Return classes and scores."""
-        count = len(self.labels())
-        one = count == 2 and len(set(self.get("class_ids"))) == 1
-        scores = self.sums(x.astype(np.float32), 1 if one else count)
-        if one:
-            scores = np.concatenate([1 - scores, scores], axis=1)
-        return self.judged(scores, self.get("post_transform", "NONE"))
+        count, x = len(self.labels()), x.astype(np.float32)
+        if count == 2 and set(self._listed("class_ids")) == {0} and len(self._listed("base_values")) < 2:
+            are_shares = min(self._listed("class_weights"), default=0.0) >= 0
+            return self.judged_by_one(self.sums(x, 1), 0.5 if are_shares else 0.0, are_shares)
+        return self.judged(self.sums(x, count), self.get("post_transform", "NONE"))
 
 
 @operators.register(ML + "TreeEnsembleRegressor")
 class TreeEnsembleRegressor(_Trees):
-    """Sum, or mean, over trees."""
+    """Sum, mean, least or largest over trees."""
 
     def compute(self, x: Array) -> Array:
         """Return the values."""
-        y = self.sums(x.astype(np.float32), self.get("n_targets", 1))
-        y = y / len(self.roots) if self.get("aggregate_function", "SUM") == "AVERAGE" else y
-        return np.asarray(TRANSFORMS[self.get("post_transform", "NONE")](y), np.float32)
+        y = self.sums(x.astype(np.float32), self.get("n_targets", 1), self.get("aggregate_function", "SUM"))
+        transform = "NONE" if y.shape[-1] == 1 else self.get("post_transform", "NONE")  # of one target runtimes make nothing
+        return np.asarray(TRANSFORMS[transform](y), np.float32)
 
 
 @operators.register(ML + "ZipMap")
