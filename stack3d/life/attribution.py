@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chances import standard_error
-from stack3d.life.chips import Reading, read_out
-from stack3d.life.history import History, replay
+from stack3d.life.chips import Life, Reading, read_out
+from stack3d.life.history import History, lives, replay
 from stack3d.progress import Observer
 from stack3d.record import Record
 
@@ -24,17 +25,27 @@ class ChipAnswers(NamedTuple):
     by_input: NDArray[np.float64]
 
 
-def without_mechanism(history: History, name: str) -> Reading:
-    """What is read at the end with one mechanism, or the ``converters``, switched off."""
-    fresh, times, climates, plan = history.start, history.times, history.climates, history.plan
-    last = len(times) - 1
+def without_mechanism(first: History, history: History, name: str) -> tuple[Reading, Reading]:
+    """What is read at the ends of two histories of a life with one mechanism, or the ``converters``, switched off.
+
+    Chips are programmed once, and where the first history is one epoch the other goes on from it.
+    """
+
+    def read(life: Life, of: History, exact_converters: bool = False) -> Reading:
+        return read_out(life, of.climates[-1], of.plan, len(of.times) - 1, exact_converters=exact_converters, layers=False)
+
     if name == "converters":  # cells age the same
-        return read_out(history.end, climates[-1], plan, last, exact_converters=True, layers=False)
+        return read(first.end, first, True), read(history.end, history, True)
+    fresh, accuracy = history.start, history.end.fresh_accuracy
     computer = fresh.computer.without(name)
     population = type(fresh.population).programmed(computer, fresh.samples, fresh.seed, fresh.programming_temperature)
     changed = replace(fresh, computer=computer, population=population)
-    end = replay(changed, times, climates, plan, history.end.fresh_accuracy)
-    return read_out(end, climates[-1], plan, last, layers=False)
+    lived = lives(changed, history.times, history.climates, history.plan, accuracy)
+    end = next(lived)
+    is_begin = np.array_equal(first.times, history.times[:1])
+    opening = end if is_begin else replay(changed, first.times, first.climates, first.plan, accuracy)
+    began = read(opening, first)
+    return began, read(deque(itertools.chain([end], lived), maxlen=1).pop(), history)
 
 
 def with_ideal_tiles(history: History, tiles: Sequence[int]) -> Reading:
@@ -74,15 +85,16 @@ def add_attribution(history: History, first: History, record: Record, observer: 
         observer.step("attribute", next(steps), total)
         return reading
 
+    without = [tuple(map(done, without_mechanism(first, history, name))) for name in names]
     found: dict[str, Sequence[ChipAnswers | Reading]] = {
-        "": [done(without_mechanism(history, name)) for name in names],
+        "": [end for _, end in without],
         "_tier": [done(with_ideal_tiles(history, mine)) if mine else final for mine in tiles],
         "_layer": [done(with_ideal_tiles(history, [i for i, _ in computer.tiles_of(name)])) for name in layers],
     }
     for suffix, rows in found.items():
         _put(record, f"mvm/accuracy_without{suffix}", rows, final)
     fresh = ChipAnswers(record["mvm/accuracy"][0], record["mvm/input_accuracy"][0])
-    _put(record, "mvm/first_accuracy_without", [done(without_mechanism(first, name)) for name in names], fresh)
+    _put(record, "mvm/first_accuracy_without", [began for began, _ in without], fresh)
     record.along("mechanism", names)
 
 

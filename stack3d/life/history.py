@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,10 +48,10 @@ class History:
         return replace(self, times=times, climates=climates, end=end)
 
 
-def replay(
+def lives(
     life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy], fresh: float | None
-) -> Life:
-    """The same history of temperatures and acts, from programming to the end, for another computer or band.
+) -> Iterator[Life]:
+    """The same history of temperatures and acts, from programming on, for another computer or band, epoch after epoch.
 
     Parameters
     ----------
@@ -67,7 +68,20 @@ def replay(
     life = programmed(life, climates[0], plan)
     for epoch, (now, climate) in enumerate(zip(times, climates)):
         life = replace(elapse(life, float(now), climate, plan, epoch), fresh_accuracy=fresh)
-    return life
+        yield life
+
+
+def replay(
+    life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy], fresh: float | None
+) -> Life:
+    """The last of `lives`.
+
+    Parameters
+    ----------
+    life, times, climates, plan, fresh
+        As `lives` has them.
+    """
+    return deque(lives(life, times, climates, plan, fresh), maxlen=1).pop()
 
 
 def curve(life: Life, times: NDArray[np.float64], climates: Sequence[Climate], plan: Sequence[Policy]) -> Curve:
