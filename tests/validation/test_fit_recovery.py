@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from stack3d.constants import BOLTZMANN
+from stack3d.devices.faults import ColumnClusters
 from stack3d.devices.fitting import fit_law, fitted_device, read_table
 
 pytestmark = pytest.mark.slow
@@ -97,6 +98,23 @@ def test_nine_of_ten_truths_lie_in_their_interval(tmp_path: Path) -> None:
     found = [row for seed in SEEDS for row in recovered(seed, tmp_path)]
     assert len(found) == 10 * 23 and all(finite for *_, finite in found)
     assert np.mean([held for *_, held, _ in found]) >= 0.90
+
+
+def test_shares_of_stuck_runs_are_not_told_too_small(tmp_path: Path) -> None:
+    """Few runs make a map: one with fewer than usual must not look like a sure one with a smaller share."""
+    law = ColumnClusters(high_resistance=0.01, low_resistance=0.01, mean_length=8)
+    truth = {"high_resistance": 0.01, "low_resistance": 0.01, "mean_length": 8.0}
+    held, shares = [], []
+    for seed in range(20):
+        maps = law.stuck(np.random.default_rng(seed), (4, 64, 64))
+        path = tmp_path / f"{seed}.csv"
+        rows = "\n".join(f"{a},{r},{c},{maps[a, r, c]}" for a, r, c in np.ndindex(maps.shape))
+        path.write_text(f"cell,row,column,stuck\n{rows}\n", encoding="utf-8")
+        table = read_table(path)
+        fit = fit_law("column_clusters", [table], fitted_device([table]))
+        held += [fit.interval(name)[0] <= value <= fit.interval(name)[1] for name, value in truth.items()]
+        shares.append(fit.best[:2].mean() / 0.01)
+    assert np.mean(held) >= 0.85 and 0.85 < np.mean(shares) < 1.15
 
 
 def main() -> None:

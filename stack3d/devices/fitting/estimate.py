@@ -29,6 +29,10 @@ FINDS_RANGE = ("crystallisation",)
 """Mechanisms whose fit may find the range of the device."""
 BELOW = 0.2
 """Cost by which a draw lies below all that the search found, where the search then goes on."""
+WEIGHED = 2
+"""Times that measurements are weighed anew by draws of the law that was found."""
+DRAWN_APART = 10
+"""Every so many draws one weighs the measurements."""
 ROWS = 4
 """Most levels, and most times, of a table that a fit makes."""
 
@@ -239,8 +243,8 @@ def fit_law(
     if data.observations <= len(cost.free):
         raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
     cost.counted = counted = CallsTold(f"{mechanism}.{name}", len(cost.free), observer or Silent())
-    lowest, drawn = _searched(cost, counted, seed)
-    x = lowest[0].x
+    lowest, drawn = _settled(cost, counted, seed)
+    x, data = lowest[0].x, cost.data
     best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])
     parts, told = cost.parts(best.tolist()), np.minimum(drawn.x.std(0), 1.0)
     return Fit(
@@ -250,6 +254,18 @@ def fit_law(
         data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
         drawn.effective, data.judged(*parts, float(np.sum(1 - told**2))),
     )  # fmt: skip
+
+
+def _settled(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], PosteriorDraws]:
+    """As `_searched`, and again where draws of the law say how well the measurements are known."""
+    lowest, drawn = _searched(cost, counted, seed)
+    for _ in range(WEIGHED):
+        weighed = cost.data.weighed_by([cost.parts(cost.values(x))[0] for x in drawn.x[::DRAWN_APART]])
+        if weighed is cost.data:
+            break
+        cost.data = weighed
+        lowest, drawn = _searched(cost, counted, seed)
+    return lowest, drawn
 
 
 def _searched(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], PosteriorDraws]:

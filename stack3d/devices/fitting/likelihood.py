@@ -54,6 +54,10 @@ class Likelihood:
         """Readings over time beside the law, by temperature; none of other kinds."""
         return ()
 
+    def weighed_by(self, laws: Sequence[Any]) -> Likelihood:
+        """The same measurements, known as well as laws that were drawn from a fit say; themselves where no law is asked."""
+        return self
+
     def device_of(self, noise: Sequence[float]) -> DeviceDeck:
         """The device, with what the fit found of its range."""
         return self.device

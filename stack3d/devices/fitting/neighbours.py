@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, override
 
 import numpy as np
@@ -21,14 +22,21 @@ from stack3d.schema.device import DeviceDeck
 DISTANCES = (1, 2, 4)
 """Cells apart of the pairs that are counted along rows and along columns."""
 BLOCK = 16
-"""Cells along a side of the parts of a map whose scatter tells how well a count is known."""
+"""Cells along a side of the parts of a map whose scatter tells at first how well a count is known."""
+MADE, FEWEST_MADE, MOST_CELLS = 400, 60, 20_000_000
+"""Maps of the fitted law whose scatter tells it then; fewer, where they would hold more cells than that."""
+LARGEST = 1024
+"""Cells along a side of a made map, and arrays in it times that: counts of a larger one scatter like theirs."""
+NEAR_ZERO = 0.375
+"""Added to a count, whose root then scatters alike whatever was expected (F. J. Anscombe, Biometrika 35 (1948) 246)."""
 
 
 class StuckMaps(Likelihood):
     """Maps of stuck cells, a line per cell; `cell` names the array.
 
     Faults and how they cluster are told by counts: of stuck cells, and of pairs one, two and four apart that are stuck alike.
-    Counts are taken as normal, known as well as their scatter over blocks of the maps says.
+    Roots of counts are taken as normal. At first they are known as well as their scatter over blocks of the maps says, then as
+    well as that over maps made by the law that was fitted: runs are few, and data that hold fewer scatter less.
     """
 
     def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
@@ -50,10 +58,31 @@ class StuckMaps(Likelihood):
         blocks = blocks.reshape(fields.shape[0], -1)
         self.pairs = np.array([maps.size, maps.size, *(self._places(maps.shape, d, a) for d in DISTANCES for a in (1, 2))])
         self.counts = self._fields(maps).sum((1, 2, 3))
-        # a count of nothing is known to about one
-        self.covariance = np.cov(blocks) * (maps.size / BLOCK**2) + np.diag(np.maximum(self.counts * 0.1, 1.0))
-        self.root = np.linalg.inv(np.linalg.cholesky(self.covariance))
-        self.observations, self.nuisance, self.device = table.rows, {}, device
+        covariance = np.cov(blocks) * (maps.size / BLOCK**2) + np.diag(np.maximum(self.counts * 0.1, 1.0))
+        self._know(covariance / (4 * np.sqrt(np.outer(*(np.maximum(self.counts, 1.0),) * 2))))
+        self.shape, self.observations, self.nuisance, self.device = maps.shape, table.rows, {}, device
+
+    def _know(self, covariance: Floats) -> None:
+        """Take the roots of the counts as known with this covariance."""
+        lower = np.linalg.cholesky(covariance)
+        self.root, self.log_scale = np.linalg.inv(lower), float(np.sum(np.log(np.diag(lower))))
+
+    @override
+    def weighed_by(self, laws: Sequence[FaultLaw]) -> StuckMaps:
+        """The same counts, known as well as the scatter over maps made by laws that the data allow says."""
+        arrays, rows, columns = self.shape
+        side = (min(rows, LARGEST), min(columns, LARGEST))
+        shape = (max(min(arrays, LARGEST**2 // (side[0] * side[1])), 1), *side)
+        each = max(min(MADE, MOST_CELLS // math.prod(shape)), FEWEST_MADE) // len(laws)
+        rng, away = np.random.default_rng(0), []
+        for law in laws:
+            made = np.array([self._fields(law.stuck(rng, shape)).sum((1, 2, 3)) for _ in range(each)])
+            away.append(np.sqrt(made + NEAR_ZERO))
+            away[-1] -= away[-1].mean(0)
+        scatter = np.concatenate(away)
+        known = copy(self)
+        known._know(scatter.T @ scatter / (len(scatter) - len(laws)) + 1e-3 * np.eye(self.counts.size))
+        return known
 
     @staticmethod
     def _places(shape: tuple[int, ...], distance: int, axis: int) -> int:
@@ -73,14 +102,14 @@ class StuckMaps(Likelihood):
         return np.stack(found).astype(np.float64)
 
     def _residuals(self, law: FaultLaw) -> Floats:
-        """Counts less those expected, in standard deviations along independent axes."""
+        """Roots of counts less those expected, in standard deviations along independent axes."""
         expected = np.array([*law.shares(), *(share for d in DISTANCES for share in law.alike(d))]) * self.pairs
-        return np.asarray(self.root @ (self.counts - expected))
+        return np.asarray(self.root @ (np.sqrt(self.counts + NEAR_ZERO) - np.sqrt(expected + NEAR_ZERO)))
 
     @override
     def log(self, law: Any, noise: Sequence[float]) -> float:
         e = self._residuals(law)
-        return -0.5 * float(e @ e)
+        return -0.5 * float(e @ e) - self.log_scale
 
     @override
     def points(self, law: Any, noise: Sequence[float]) -> tuple[Floats, Floats, str, str]:
