@@ -124,5 +124,6 @@ class AreaHeating(_Neighbours):
     @override
     def _resistance(self, device: DeviceDeck) -> float:
         if device.cell_size is None:
-            raise DeckError(Problem("cell_size", "is missing, and self-heating over the area of a cell needs it"))
+            text = "is missing in the device deck, and self-heating over the area of a cell needs it"
+            raise DeckError(Problem("cell_size", text))
         return area_thermal_resistance(self.thickness, self.conductivity, device.cell_size)

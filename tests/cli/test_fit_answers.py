@@ -11,7 +11,7 @@ from stack3d.cli import app
 from stack3d.constants import BOLTZMANN
 from stack3d.devices import build_device, load_device
 from stack3d.devices.fitting import fit_law, fitted_device, laws_for, read_table
-from stack3d.devices.fitting.optima import Optimum
+from stack3d.devices.fitting.optima import NOTHING, Optimum
 from stack3d.devices.fitting.posterior import draws
 from stack3d.devices.fitting.quality import beside_repeats
 from stack3d.errors import DeckError
@@ -141,6 +141,18 @@ def test_draws_hold_both_of_two_valleys_and_lopsided_ones_are_reached() -> None:
     assert not off.by_curvature
     np.testing.assert_allclose(off.x.mean(0), 1.0, atol=0.4)
     np.testing.assert_allclose(off.x.std(0), 1.0, rtol=0.3)
+
+
+def test_walkers_draw_where_few_proposals_count() -> None:
+    """Eight values above zero that fall off as an exponential: of proposals about the corner one in hundreds counts."""
+
+    def corner(x: np.ndarray) -> float:
+        return 3.0 * float(x.sum()) if (x > 0).all() else NOTHING
+
+    found = draws(corner, [Optimum(np.full(8, 0.01), 0.2 * np.eye(8), 0.24)], 1)
+    assert len(found.x) == 200 and 100 <= found.effective <= 200
+    np.testing.assert_allclose(found.x.mean(0), 1 / 3, atol=0.1)
+    np.testing.assert_allclose(found.x.std(0), 1 / 3, atol=0.1)
 
 
 def test_draws_that_no_proposal_suits_are_told() -> None:

@@ -108,7 +108,7 @@ class Fit:
             )
         if self.effective < FEWEST:
             found.append(
-                f"the draws are rough: of all proposals {self.effective:.0f} count, so they are normal, with the curvature at "
+                f"the draws are rough: those found are worth {self.effective:.0f}, so they are normal, with the curvature at "
                 "the most likely values; intervals may be off: hold a parameter that the data do not tell, or give a start"
             )
         return found
@@ -217,7 +217,8 @@ def fit_law(
     -------
     Fit
         The most likely values under weak assumptions (normal in the logarithm, of a decade or so, or about the start),
-        draws by importance from Student distributions about all optima that were found, and their covariance.
+        draws by importance from Student distributions about all optima that were found, or by walkers where too few of
+        those count, and their covariance.
 
     Raises
     ------

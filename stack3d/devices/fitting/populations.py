@@ -40,10 +40,11 @@ def _draws() -> Floats:
     return np.asarray(ndtri(np.clip(qmc.Sobol(3, seed=1).random(SAMPLES).T, 1e-6, 1 - 1e-6)))
 
 
-def _statistics(change: Floats, tails: tuple[float, float]) -> Floats:
-    """Mean, standard deviation and two percentiles over the last axis, stacked on a last axis."""
-    low, high = np.quantile(change, tails, axis=-1)
-    return np.stack([change.mean(-1), change.std(-1), low, high], axis=-1)
+def _statistics(change: Floats, tails: tuple[float, float], used: Sequence[bool]) -> Floats:
+    """Those that are used of mean, standard deviation and two percentiles over the last axis, stacked on a last axis."""
+    ends = np.quantile(change, tails, axis=-1) if any(used[2:]) else (None, None)  # percentiles take longest
+    found = (change.mean(-1) if used[0] else None, change.std(-1) if used[1] else None, *ends)
+    return np.stack([one for one, asked in zip(found, used) if asked], axis=-1)
 
 
 class Populations(Likelihood):
@@ -84,7 +85,7 @@ class Populations(Likelihood):
 
     def _told(self, change: Floats) -> Floats:
         """Statistics that are compared, of changes of shape (times, cells)."""
-        return np.asarray(_statistics(change, self.tails)[:, self.used].ravel())
+        return np.asarray(_statistics(change, self.tails, self.used).ravel())
 
     def _keep(self, statistics: Floats, covariance: Floats) -> None:
         floor = (FINEST * self.device.g_max) ** 2

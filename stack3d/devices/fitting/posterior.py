@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from stack3d.devices.fitting.optima import NOTHING, Optimum
+from stack3d.devices.fitting.walkers import WALKERS, Walked, walked
 from stack3d.layout import Floats
 
 DRAWS = 200
 PROPOSALS = 600
 """Of one round."""
 ENOUGH = 100
-"""Effective number of independent draws with which no further round is asked for."""
+"""Effective number of independent draws with which no further round is asked for, and no walkers are."""
 FEWEST = 50
 """Below it draws are those of the curvature, which is told."""
 MOST_ROUNDS = 6
@@ -57,10 +58,10 @@ class _Proposal(NamedTuple):
 
 
 def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int) -> PosteriorDraws:
-    """Draws of the posterior: proposals of Student distributions, chosen by their weight.
+    """Draws of the posterior: proposals of Student distributions, chosen by their weight, or walkers that begin at these.
 
     The first round proposes about every optimum. Each further one, while too few proposals count, about the mean of those
-    that do; every proposal is weighed against the mixture of all rounds [1]_.
+    that do; every proposal is weighed against the mixture of all rounds [1]_. Where too few count even then, walkers go on.
 
     Parameters
     ----------
@@ -90,11 +91,39 @@ def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int)
             break
         fresh = [(PROPOSALS, _about(x, log, optima[0].axes))]
         rounds = rounds + fresh
-    at = int(costs.argmin())
-    lowest = Optimum(x[at], _about(x, log, optima[0].axes).axes, float(costs[at]))
-    if effective < FEWEST:
-        return PosteriorDraws(_of_curvature(cost, optima[0], rng), effective, lowest)
-    return PosteriorDraws(x[rng.choice(len(x), DRAWS, p=weight)], effective, lowest)
+    at, about = int(costs.argmin()), _about(x, log, optima[0].axes)
+    lowest = Optimum(x[at], about.axes, float(costs[at]))
+    if effective >= ENOUGH:
+        return PosteriorDraws(x[rng.choice(len(x), DRAWS, p=weight)], effective, lowest)
+    found = _walked(cost, [*rounds, (PROPOSALS, about)], x[costs < NOTHING], log[costs < NOTHING], rng)
+    if found.cost < lowest.cost:
+        lowest = lowest._replace(x=found.lowest, cost=found.cost)
+    if found.effective < FEWEST:
+        return PosteriorDraws(_of_curvature(cost, optima[0], rng), found.effective, lowest)
+    return PosteriorDraws(found.x, found.effective, lowest)
+
+
+def _walked(
+    cost: Callable[[Floats], float], rounds: Sequence[tuple[int, _Proposal]], x: Floats, log: Floats, rng: np.random.Generator
+) -> Walked:
+    """Draws by walkers that begin at proposals which were weighed, their weights evened out so that enough of them count."""
+    share = np.array([count for count, _ in rounds]) / sum(count for count, _ in rounds)
+
+    def anywhere(count: int) -> Floats:
+        counts = rng.multinomial(count, share)
+        return rng.permutation(np.concatenate([one.draw(rng, int(n)) for n, (_, one) in zip(counts, rounds)]))
+
+    begin = x[rng.choice(len(x), WALKERS, p=_evened(log, 5 * x.shape[1]))]
+    return walked(cost, begin, anywhere, lambda points: _mixture(rounds, points), rng)
+
+
+def _evened(log: Floats, least: float) -> Floats:
+    """Weights of points, evened out by as much as makes so many of them count."""
+    for power in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02):
+        weight = _weights(power * np.maximum(log, log.max() - 1e6))
+        if 1 / np.sum(weight**2) >= least:
+            break
+    return weight
 
 
 def _weights(log: Floats) -> Floats:
@@ -111,10 +140,7 @@ def _mixture(rounds: Sequence[tuple[int, _Proposal]], x: Floats) -> Floats:
 def _about(x: Floats, log: Floats, axes: Floats) -> _Proposal:
     """The proposal with mean and covariance of weighted points; few that count have their weights evened out first."""
     size = x.shape[1]
-    for power in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02):
-        weight = _weights(power * np.maximum(log, log.max() - 1e6))
-        if 1 / np.sum(weight**2) >= 5 * size:
-            break
+    weight = _evened(log, 5 * size)
     middle = weight @ x
     covariance = (weight[:, None] * (x - middle)).T @ (x - middle)
     values, vectors = np.linalg.eigh(covariance + 1e-6 * axes @ axes.T)
