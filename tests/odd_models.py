@@ -69,6 +69,15 @@ FREE = {
          n("ConvTranspose", ["t", "wt", "bt"], ["u"], strides=[2, 2], kernel_shape=[3, 3], pads=[1] * 4, output_padding=[1, 1]),
          n("Concat", ["u", "s"], ["k"], axis=1), n("Conv", ["k", "w3"], ["y"])],
         {"w": f(6, 2, 3, 3), "w2": f(8, 6, 3, 3), "wt": f(8, 6, 3, 3), "bt": f(6), "w3": f(3, 12, 1, 1)}, ("n", 2, 8, 8)),
+    "a stack of matrices": Odd(
+        [n("Unsqueeze", ["x", "one"], ["u"]), n("MatMul", ["u", "w"], ["a"]), n("MatMul", ["a", "w2"], ["b"]),
+         n("MatMul", ["b", "w3"], ["c"]), n("Flatten", ["c"], ["r"]), n("MatMul", ["r", "fc"], ["y"])],
+        {"one": whole(1), "w": f(3, 4, 5), "w2": f(1, 3, 5, 2), "w3": f(1, 2, 3), "fc": f(18, 3)}, ("n", 2, 4)),
+    "places of the largest": Odd(
+        [n("Conv", ["x", "w"], ["a"], pads=[1] * 4), n("MaxPool", ["a"], ["m", "i"], kernel_shape=[2, 2], strides=[2, 2]),
+         n("Conv", ["m", "v"], ["b"], pads=[1] * 4), n("MaxUnpool", ["b", "i"], ["u"], kernel_shape=[2, 2], strides=[2, 2]),
+         n("MaxPool", ["u"], ["q", "unused"], kernel_shape=[3, 3]), n("Conv", ["q", "z"], ["y"])],
+        {"w": f(4, 2, 3, 3), "v": f(4, 4, 3, 3), "z": f(3, 4, 1, 1)}, ("n", 2, 6, 6)),
     "peepholes": Odd(
         [n("Transpose", ["x"], ["t"], perm=[1, 0, 2]), n("LSTM", ["t", "W", "R", "B", "", "", "", "P"], ["", "h", ""], hidden_size=5),
          n("Squeeze", ["h", "ax"], ["z"]), n("MatMul", ["z", "fc"], ["y"])],

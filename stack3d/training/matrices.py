@@ -87,6 +87,11 @@ def _affine(operator: Any, given: Sequence[Any], held: HeldProducts) -> tuple[An
 
 def _multiplied(operator: Any, given: Sequence[Any], held: HeldProducts) -> tuple[Any, ...]:
     a, b = given
+    if "right" in held and b.ndim > 2 and b.shape[-3] > 1:
+        lead = np.broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
+        beside = a.expand(*lead, *a.shape[-2:]).movedim(-3, -2)
+        y = held["right"](beside.reshape(*beside.shape[:-2], -1))
+        return (y.reshape(*beside.shape[:-1], b.shape[-1]).movedim(-2, -3),)
     return (held["right"](a) if "right" in held else held["left"](b.transpose(-1, -2)).transpose(-1, -2),)
 
 

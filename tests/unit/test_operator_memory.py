@@ -85,6 +85,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "MatMul": ([X, RNG.normal(size=(64, 256)).astype("f4")], {}),
     "MatMulInteger": ([U, (RNG.random((64, 256)) * 200).astype("u1")], {}),
     "MaxPool": ([X], {"kernel_shape": [3, 3], "pads": [1] * 4}),
+    "MaxUnpool": ([X, 4 * np.arange(X.size).reshape(X.shape)], {"kernel_shape": [2, 2], "strides": [2, 2]}),
     "MelWeightMatrix": ([np.array(128), np.array(2048), np.array(16000), np.float32(0), np.float32(8000)], {}),
     "Mod": ([X, X], {"fmod": 1}),
     "OneHot": ([(ROWS * 9).astype("i8"), ints(16), np.array([0, 1], "f4")], {}),

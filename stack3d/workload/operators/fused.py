@@ -68,6 +68,10 @@ class FusedGemm(_Activated, Gemm):
 class FusedMatMul(Turned, MatMul):
     """alpha A B, the last two axes of either turned."""
 
+    def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
+        """Return the constant operand where it is a matrix."""
+        return Turned.matrices(self, {name: one for name, one in constants.items() if one.ndim == 2})
+
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the product."""
         a, b = (np.swapaxes(x, -1, -2) if self.get(f"trans{side}") and x.ndim > 1 else x for side, x in zip("AB", inputs[:2]))

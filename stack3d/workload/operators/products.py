@@ -84,15 +84,30 @@ class Gemm(Turned):
 
 @operators.register("MatMul")
 class MatMul(_OfTwo):
-    """Product of matrices, or of stacks of them."""
+    """Product of matrices, or of stacks of them; a constant stack on the right is held as one block a matrix."""
 
     room = 4.0
+
+    def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
+        """Return the constant operand, a matrix or on the right a stack of them along one axis."""
+        found, name = super().matrices(constants), self.operands()[1]
+        right = constants.get(name)
+        if found or right is None or right.ndim < 3 or math.prod(right.shape[:-3]) != 1:
+            return found
+        return {"right": Stored(name, np.asarray(right, np.float64).reshape(right.shape[-3:]), "stack")}
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
         """Return the product."""
         a, b = inputs
+        if "right" in held and b.ndim > 2 and b.shape[-3] > 1:
+            lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            afford((*lead, *a.shape[-2:]), a.itemsize)
+            beside = np.moveaxis(np.broadcast_to(a, (*lead, *a.shape[-2:])), -3, -2)  # vectors of all matrices in one
+            y = held["right"](beside.reshape(*beside.shape[:-2], -1))
+            return (np.moveaxis(y.reshape(*beside.shape[:-1], b.shape[-1]), -2, -3),)
         if "right" in held:
-            return (held["right"](a),)
+            y = held["right"](a)
+            return (y.reshape(*[1] * (b.ndim - a.ndim), *y.shape),)
         if "left" in held:
             return (np.swapaxes(held["left"](np.swapaxes(b, -1, -2)), -1, -2),)
         if a.ndim > 1 and b.ndim > 1:

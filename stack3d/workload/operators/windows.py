@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,18 +96,53 @@ class _Pool(Operator):
 
 @operators.register("MaxPool")
 class MaxPool(_Pool):
-    """Largest element of every window."""
+    """Largest element of every window, and where it stood among all where that is asked for."""
 
-    def objection(self, constants: Any) -> str | None:
-        """Return what is not supported."""
-        return "a MaxPool with indices; only the values are supported" if len([o for o in self.node.outputs if o]) > 1 else None
-
-    def compute(self, x: Array) -> Array:
-        """Return it."""
+    def compute(self, x: Array) -> Any:
+        """Return the elements, or these and their places in the flat array, the first of equal ones."""
         n = x.ndim - 2
         low = -np.inf if np.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
         kernel, steps, spread, pad = self.geometry(x, ceil=bool(self.get("ceil_mode")))
-        return np.asarray(windows(x, kernel, steps, spread, pad, low).max(axis=tuple(range(2 + n, 2 + 2 * n))))
+        seen = windows(x, kernel, steps, spread, pad, low)
+        found = np.asarray(seen.max(axis=tuple(range(2 + n, 2 + 2 * n))))
+        if len(self.node.outputs) < 2 or not self.node.outputs[1]:
+            return found
+        afford(seen.shape, 2 * x.itemsize)
+        afford((n + 2, *found.shape), 24)
+        within = np.unravel_index(seen.reshape(*found.shape, -1).argmax(axis=-1), kernel)
+        starts = np.indices(found.shape)
+        places = [starts[2 + i] * steps[i] + within[i] * spread[i] - pad[i][0] for i in range(n)]
+        if self.get("storage_order", 0):  # of every plane, the first axis fastest
+            plane = starts[0] * x.shape[1] + starts[1]
+            return found, plane * math.prod(x.shape[2:]) + np.ravel_multi_index(places, x.shape[2:], order="F")
+        return found, np.ravel_multi_index((starts[0], starts[1], *places), x.shape)
+
+
+@operators.register("MaxUnpool")
+class MaxUnpool(_Pool):
+    """Elements back to the places they were pooled from, zero elsewhere."""
+
+    room = 16.0
+
+    def compute(self, x: Array, places: Array, shape: Array | None = None) -> Array:
+        """Return the larger array; places count in the shape that is given, as runtimes take them.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, channels, *space)
+        places : ndarray of int, of that shape
+            In the flat array that was pooled.
+        shape : ndarray of int, optional
+            Wanted.
+        """
+        kernel, n = self.get("kernel_shape"), x.ndim - 2
+        steps, pads = self.get("strides") or [1] * n, self.get("pads") or [0] * 2 * n
+        space = [s * (m - 1) + k - a - b for s, m, k, a, b in zip(steps, x.shape[2:], kernel, pads, pads[n:])]
+        out = np.zeros(afford([*x.shape[:2], *space] if shape is None else [int(m) for m in shape], x.itemsize), x.dtype)
+        if places.size and not (places.min() >= 0 and places.max() < out.size):
+            raise ArrayError(f"places {places.min()} to {places.max()} of an array of {out.size} elements")
+        out.reshape(-1)[places.reshape(-1)] = x.reshape(-1)
+        return out
 
 
 class _Averaged(_Pool):
