@@ -22,11 +22,29 @@ def written(path: Path, *lines: str) -> Path:
     [
         ("cycles, censored", "1e6, 2", r"lives.csv:2: column 2 \(censored\): 2 is none of 0 \(failed\), 1 \(still alive\)"),
         ("row, column, stuck", "0, 0, 1.5", r"lives.csv:2: column 3 \(stuck\): 1.5 is none of 0 \(works\), 1 "),
+        ("row, column, stuck", "0.5, 0, 1", r"lives.csv:2: column 1 \(row\): 0.5 is no whole number from 0 to 1000000"),
+        ("layer, power [uW], rise [K]", "1e30, 1, 3", r"lives.csv:2: column 1 \(layer\): 1e30 is no whole number"),
+        ("damage, low [uS], high [uS]", "0.1, -1, 30", r"lives.csv:2: column 2 \(low\): -1 is not above zero"),
+        ("cycles, low [uS], high [uS]", "10, 1, 0", r"lives.csv:2: column 3 \(high\): 0 is not above zero"),
+        ("damage, low [uS], high [uS]", "0.1, 40, 30", r"lives.csv:2: column low: lies above column high"),
     ],
 )
-def test_codes_are_whole_and_known(tmp_path, head, row, said):
+def test_codes_places_and_ends_are_what_they_can_be(tmp_path, head, row, said):
     with pytest.raises(DeckError, match=said):
         read_table(written(tmp_path / "lives.csv", head, row))
+
+
+@pytest.mark.parametrize(
+    ("law", "head", "rows", "said"),
+    [
+        ("tent", "temperature [degC], cycles", ["25, 1e6", "85, 1e5"] * 20, "lives without a spread fix no law"),
+        ("nearest_neighbours", "power [uW], time [ns], rise [K]", ["1, 0, 3"] * 20, "column time holds zero"),
+    ],
+)
+def test_measurements_that_no_law_can_give_are_refused(tmp_path, law, head, rows, said):
+    table = read_table(written(tmp_path / "odd.csv", head, *rows))
+    with pytest.raises(DeckError, match=f"odd.csv: .*{said}"):
+        fit_law(law, [table], fitted_device([table]))
 
 
 def test_the_column_that_is_missing_is_named(tmp_path):

@@ -242,7 +242,8 @@ def fit_law(
         )
     cost = Cost(data, found)
     if data.observations <= len(cost.free):
-        raise FitError(f"{table.path}: {data.observations} readings cannot fix {len(cost.free)} parameters")
+        few = "1 reading" if data.observations == 1 else f"{data.observations} readings"
+        raise FitError(f"{table.path}: {few} cannot fix {len(cost.free)} parameters")
     cost.counted = counted = CallsTold(f"{mechanism}.{name}", len(cost.free), observer or Silent())
     lowest, drawn = _settled(cost, counted, seed)
     x, data = lowest[0].x, cost.data

@@ -8,7 +8,7 @@ import math
 import sys
 import warnings
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -74,7 +74,12 @@ COLDEST, LEAST_HOT = 173.15, 546.15
 MOST_APART = 100.0
 """Times that the conductances of a file lie from the levels that were written, by the medians."""
 SIGNED = ("change", "low", "high")
-"""The 1st and 99th percentile of a change, or the ends of a window."""
+"""A change, and its 1st and 99th percentile."""
+OF_WINDOWS = ("damage", "cycles")
+"""Columns beside which `low` and `high` are the ends of a window, and above zero."""
+WHOLE = ("layer", "row", "column")
+MOST_PLACES = 1_000_000
+"""Of a line of cells."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
         raise DeckError(Problem("", said, str(path), head))
     columns = _header(titles, str(path), head)
     values = {name: array("d") for name in columns if name != "cell"}
+    above = {*POSITIVE, *(SIGNED if any(name in columns for name in OF_WINDOWS) else ())}
     cells: list[str] = []
     problems: list[Problem] = []
     for line, row in rows:
@@ -136,9 +142,11 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
                 cells.append(sys.intern(text))
                 continue
             try:
-                values[name].append(_number(text, name, unit))
+                values[name].append(_number(text, name, unit, above))
             except ValueError as error:
                 problems.append(Problem(f"column {place} ({name})", str(error), str(path), line))
+        if "low" in values and "high" in values and not problems and values["low"][-1] > values["high"][-1]:
+            problems.append(Problem("column low", "lies above column high", str(path), line))
     if problems:
         raise DeckError(problems[:MOST_TOLD])
     if not cells and not any(v for v in values.values()):
@@ -184,8 +192,16 @@ def _odd(values: Mapping[str, Floats], units_of: Mapping[str, str]) -> Iterator[
                 yield name, f"[{units_of[name]}] lies {more}, by the medians: are both units right?"
 
 
-def _number(text: str, name: str, unit: str) -> float:
-    """A number of a column [SI]; raises ValueError with what is wrong."""
+def _number(text: str, name: str, unit: str, above: Collection[str]) -> float:
+    """A number of a column [SI]; raises ValueError with what is wrong.
+
+    Parameters
+    ----------
+    text, name, unit : str
+        The number as it stands, its column, and the unit of that.
+    above : collection of str
+        Columns of numbers above zero.
+    """
     try:
         plain = float(text)
     except ValueError:
@@ -199,7 +215,9 @@ def _number(text: str, name: str, unit: str) -> float:
         raise ValueError(f"{text!r} is no finite number")
     if name in CODES and value not in CODES[name]:
         raise ValueError(f"{text} is none of {', '.join(f'{code} ({means})' for code, means in CODES[name].items())}")
-    if name in POSITIVE and value <= 0:
+    if name in WHOLE and not (value.is_integer() and value <= MOST_PLACES):
+        raise ValueError(f"{text} is no whole number from 0 to {MOST_PLACES}")
+    if name in above and value <= 0:
         raise ValueError(f"{text} is not above zero")
     if value < 0 and name not in SIGNED:
         raise ValueError(f"{text} is negative")

@@ -133,6 +133,8 @@ class Rises(Likelihood):
             raise DeckError(
                 Problem("", "laws of self-heating reach the nearest cells: layer, row and column are 0 or 1", str(table.path))
             )
+        if self.pulse is not None and not (self.pulse > 0).all():
+            raise DeckError(Problem("", "column time holds zero: a pulse of no length warms nothing", str(table.path)))
         self.place = tuple(1 + a for a in away)
         self.observations, self.nuisance = table.rows, {"scatter": 0.05}
 

@@ -31,7 +31,17 @@ class Lives(Likelihood):
         self.alive = c.get("censored", np.zeros(table.rows)) > 0
         if self.alive.all():
             raise DeckError(Problem("", "no cell failed: a life needs failures", str(table.path)))
+        self._ask_of_spread(str(table.path))
         self.observations = table.rows
+
+    def _ask_of_spread(self, path: str) -> None:
+        """Raise DeckError where all that failed under the same conditions did so at the same cycles."""
+        voltage = self.voltage if self.voltage is not None else np.zeros(self.cycles.size)
+        failed = np.stack([self.temperature, voltage, self.cycles])[:, ~self.alive]
+        conditions, lives = (np.unique(part, axis=1).shape[1] for part in (failed[:2], failed))
+        if failed.shape[1] > lives == conditions:
+            text = "all cells of a temperature failed at the same cycles: lives without a spread fix no law"
+            raise DeckError(Problem("", text, path))
 
     def _damage(self, law: EnduranceLaw) -> Floats:
         if self.voltage is None or self.device.write is None:
