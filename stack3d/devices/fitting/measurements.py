@@ -137,16 +137,8 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
             hint = yamlfile.decimal_comma(row, len(titles))
             problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}{hint}", str(path), line))
             continue
-        for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
-            if name == "cell":
-                cells.append(sys.intern(text))
-                continue
-            try:
-                values[name].append(_number(text, name, unit, above))
-            except ValueError as error:
-                problems.append(Problem(f"column {place} ({name})", str(error), str(path), line))
-        if "low" in values and "high" in values and not problems and values["low"][-1] > values["high"][-1]:
-            problems.append(Problem("column low", "lies above column high", str(path), line))
+        wrong = dict(_wrong(row, columns, values, cells, above))
+        problems += [Problem(where, said, str(path), line) for where, said in wrong.items()]
     if problems:
         raise DeckError(problems[:MOST_TOLD])
     if not cells and not any(v for v in values.values()):
@@ -154,6 +146,41 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
     arrays = {name: np.array(v) for name, v in values.items()}
     _ask(arrays, columns, path, head)
     return Table(path, arrays, _apart(cells, values))
+
+
+def _wrong(
+    row: Sequence[str],
+    columns: Mapping[str, str],
+    values: Mapping[str, array[float]],
+    cells: list[str],
+    above: Collection[str],
+) -> Iterator[tuple[str, str]]:
+    """What is wrong in a row, by column; what is right joins the columns.
+
+    Parameters
+    ----------
+    row : sequence of str
+    columns : mapping of str to str
+        Their units.
+    values : mapping of str to array
+        [SI]
+    cells : list of str
+        Names.
+    above : collection of str
+        Columns of numbers above zero.
+    """
+    told = False
+    for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
+        if name == "cell":
+            cells.append(sys.intern(text))
+            continue
+        try:
+            values[name].append(_number(text, name, unit, above))
+        except ValueError as error:
+            told = True
+            yield f"column {place} ({name})", str(error)
+    if not told and "low" in values and "high" in values and values["low"][-1] > values["high"][-1]:
+        yield "column low", "lies above column high"
 
 
 def _ask(values: Mapping[str, Floats], units_of: Mapping[str, str], path: Path, head: int) -> None:
@@ -213,15 +240,20 @@ def _number(text: str, name: str, unit: str, above: Collection[str]) -> float:
         value = 1 / value
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is no finite number")
-    if name in CODES and value not in CODES[name]:
-        raise ValueError(f"{text} is none of {', '.join(f'{code} ({means})' for code, means in CODES[name].items())}")
-    if name in WHOLE and not (value.is_integer() and value <= MOST_PLACES):
-        raise ValueError(f"{text} is no whole number from 0 to {MOST_PLACES}")
-    if name in above and value <= 0:
-        raise ValueError(f"{text} is not above zero")
-    if value < 0 and name not in SIGNED:
-        raise ValueError(f"{text} is negative")
+    if said := _unfit(value, name, above):
+        raise ValueError(f"{text} {said}")
     return value
+
+
+def _unfit(value: float, name: str, above: Collection[str]) -> str:
+    """Why a number cannot stand in a column; empty where it can."""
+    if name in CODES and value not in CODES[name]:
+        return f"is none of {', '.join(f'{code} ({means})' for code, means in CODES[name].items())}"
+    if name in WHOLE and not (value.is_integer() and 0 <= value <= MOST_PLACES):
+        return f"is no whole number from 0 to {MOST_PLACES}"
+    if name in above and value <= 0:
+        return "is not above zero"
+    return "is negative" if value < 0 and name not in SIGNED else ""
 
 
 @cache
