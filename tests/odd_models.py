@@ -114,6 +114,17 @@ FREE = {
         [n("FusedConv", ["x", "w", "b", "x"], ["c"], domain=MS, activation="Relu", pads=[1] * 4), n("GlobalAveragePool", ["c"], ["p"]),
          n("Flatten", ["p"], ["r"]), n("FusedGemm", ["r", "fc", "fb"], ["y"], domain=MS, activation="LeakyRelu", activation_alpha=0.2)],
         {"w": f(2, 2, 3, 3), "b": f(2), "fc": f(2, 3), "fb": f(3)}, ("n", 2, 6, 6), 17, (MS,)),
+    "attention fused": Odd(
+        [n("LayerNormalization", ["x", "ga", "be"], ["l"]), n("Attention", ["l", "w", "b"], ["a"], domain=MS, num_heads=2),
+         n("SkipSimplifiedLayerNormalization", ["a", "x", "ga"], ["s"], domain=MS),
+         n("MatMul", ["s", "wq"], ["q"]), n("MultiHeadAttention", ["q", "s", "a", "b"], ["h"], domain=MS, num_heads=4, unidirectional=1),
+         n("SimplifiedLayerNormalization", ["h", "ga"], ["k"]), n("Flatten", ["k"], ["y"])],
+        {"w": f(8, 24), "b": f(24), "ga": f(8), "be": f(8), "wq": f(8, 8)}, ("n", 3, 8), 13, (MS,)),
+    "four bits": Odd(
+        [n("MatMulNBits", ["x", "q", "s", "z"], ["h"], domain=MS, K=40, N=6, bits=4, block_size=16),
+         n("MatMulNBits", ["h", "q2", "s2"], ["y"], domain=MS, K=6, N=4, bits=8, block_size=16)],
+        {"q": RNG.integers(0, 256, (6, 3, 8)).astype(np.uint8), "s": np.abs(f(18)), "z": RNG.integers(0, 256, 12).astype(np.uint8),
+         "q2": RNG.integers(0, 256, (4, 1, 16)).astype(np.uint8), "s2": np.abs(f(4))}, ("n", 40), 17, (MS,)),
     "transformer fused": Odd(
         [n("FusedMatMul", ["x", "w"], ["a"], domain=MS, alpha=0.5, transB=1), n("BiasGelu", ["a", "b"], ["g"], domain=MS),
          n("FastGelu", ["g"], ["h"], domain=MS), n("SkipLayerNormalization", ["h", "a", "ga", "be"], ["s"], domain=MS),

@@ -74,11 +74,26 @@ def read_model(path: Path) -> Any:
     return model
 
 
-def _check(model: Any) -> None:
-    """Raise what is wrong with a model, but for two things that runtimes take and the checker does not.
+UNCHECKED = "unchecked"
+"""Domain in which nodes stand while the checker looks: it lets pass what it does not know there."""
 
-    Outputs may leave out their type or shape, as some exporters do. GroupNormalization is known from version 18 on, with a
-    scale for each group; the checker lets it pass in its form of version 21 alone.
+
+def _is_of_runtimes(node: Any, version: int) -> bool:
+    """Whether runtimes take an operator of ONNX's own domain in a form, or a version, that the checker does not know.
+
+    GroupNormalization is known from version 18 on, with a scale for each group; the checker lets it pass in its form of version
+    21 alone. onnxruntime fuses layer normalisations in files of any version.
+    """
+    if node.domain not in ("", "ai.onnx"):
+        return False
+    early: dict[str, bool] = {"GroupNormalization": 18 <= version < 21, "LayerNormalization": version < 17}
+    return early.get(str(node.op_type), bool(node.op_type == "SimplifiedLayerNormalization"))
+
+
+def _check(model: Any) -> None:
+    """Raise what is wrong with a model, but for what runtimes take and the checker does not.
+
+    Outputs may leave out their type or shape, as some exporters do.
     """
     import onnx
 
@@ -88,18 +103,19 @@ def _check(model: Any) -> None:
             output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
         if output.type.WhichOneof("value") == "tensor_type":
             output.type.tensor_type.shape.SetInParent()
-    is_old = any(18 <= o.version < 21 for o in model.opset_import if o.domain in ("", "ai.onnx"))
-    groups = [node for node in model.graph.node if is_old and node.op_type == "GroupNormalization" and node.domain == ""]
-    attributes = [list(node.attribute) for node in groups]
-    for node in groups:
-        node.op_type = "InstanceNormalization"
-        del node.attribute[:]
+    version = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    hidden = [(node, node.domain) for node in model.graph.node if _is_of_runtimes(node, version)]
+    for node, _ in hidden:
+        node.domain = UNCHECKED
+    if hidden:
+        model.opset_import.append(onnx.helper.make_opsetid(UNCHECKED, 1))
     try:
         onnx.checker.check_model(model)
     finally:
-        for node, own in zip(groups, attributes):
-            node.op_type = "GroupNormalization"
-            node.attribute.extend(own)
+        for node, domain in hidden:
+            node.domain = domain
+        if hidden:
+            del model.opset_import[-1]
     for output, as_told in zip(model.graph.output, told):
         output.CopyFrom(as_told)
 

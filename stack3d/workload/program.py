@@ -14,7 +14,7 @@ from stack3d.layout import Floats
 from stack3d.registry import is_outside
 from stack3d.workload.branches import branch_of
 from stack3d.workload.onnx_file import KEY, inputs_of
-from stack3d.workload.operators import Array, Held, Node, Operator, operators
+from stack3d.workload.operators import Array, Held, Node, Operator, as_known_nodes, operators
 from stack3d.workload.operators.allowance import BYTE, afford, apart, charge, keep, reserve
 from stack3d.workload.remedies import remedy
 
@@ -229,6 +229,9 @@ def _steps(
         proto = waiting.popleft()
         if proto.op_type == "If" and (holds := _holds(proto.input[0], steps, known, graph_inputs)) is not None:
             waiting.extendleft(reversed(branch_of(proto, holds, known)))
+            continue
+        if (plain := as_known_nodes(proto)) is not None:
+            waiting.extendleft(reversed(plain))
             continue
         node = Node.of(proto, opsets)
         if node.kind not in operators:

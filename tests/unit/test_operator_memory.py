@@ -106,6 +106,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "Scatter": ([X, np.zeros(X.shape, "i8"), X], {}),
     "ScatterElements": ([X, np.zeros(X.shape, "i8"), X], {}),
     "ScatterND": ([X, np.zeros((10, 1), "i8"), np.repeat(X[:1], 10, 0)], {}),
+    "SimplifiedLayerNormalization": ([X, np.ones(64, "f4")], {}),
     "Slice": ([X, ints(0), ints(50), ints(3)], {}),
     "SpaceToDepth": ([X], {"blocksize": 2}),
     "Split": ([X], {"axis": 1, "num_outputs": 2}),
@@ -124,6 +125,14 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     MS + "MatMulIntegerToFloat": (
         [U, (RNG.random((64, 256)) * 200).astype("u1"), np.float32(0.1), np.float32(0.1), np.uint8(3), np.uint8(3)], {}
     ),
+    MS + "EmbedLayerNormalization": (
+        [np.zeros((4, 256), "i8"), None, *[RNG.random((256, 64)).astype("f4")] * 2, None, *[np.ones(64, "f4")] * 2], {}
+    ),
+    MS + "MatMulNBits": (
+        [ROWS, (RNG.random((64, 2, 16)) * 255).astype("u1"), np.ones(128, "f4")], {"K": 64, "N": 64, "block_size": 32, "bits": 4}
+    ),
+    MS + "MultiHeadAttention": ([X[0], X[0], X[0]], {"num_heads": 4}),
+    MS + "SkipSimplifiedLayerNormalization": ([X, X + 1, np.ones(64, "f4")], {}),
     MS + "SkipLayerNormalization": ([X, X + 1, *[np.ones(64, "f4")] * 2], {}),
     MS + "QGemm": ([U.reshape(-1, 64), *QUANTISED, U.reshape(-1, 64)[:64], *QUANTISED, None, *QUANTISED], {}),
     MS + "QLinearAdd": ([U, *QUANTISED, U + 1, *QUANTISED, *QUANTISED], {}),

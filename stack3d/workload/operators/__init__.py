@@ -18,9 +18,11 @@ from stack3d.workload.operators import (  # noqa: F401
     resampling,
     shapes,
     support_vectors,
+    transformers,
     windows,
 )
 from stack3d.workload.operators.allowance import LARGEST
 from stack3d.workload.operators.table import Array, Held, Node, Operator, Stored, operators
+from stack3d.workload.operators.transformers import as_known_nodes
 
-__all__ = ["LARGEST", "Array", "Held", "Node", "Operator", "Stored", "operators"]
+__all__ = ["LARGEST", "Array", "Held", "Node", "Operator", "Stored", "as_known_nodes", "operators"]

@@ -87,16 +87,18 @@ class LayerNormalization(Operator):
         return (y.astype(x.dtype, copy=False), mean, inverse)[: max(1, len(self.node.outputs))]
 
 
+@operators.register("SimplifiedLayerNormalization")
 @operators.register("RMSNormalization")
 class RMSNormalization(Operator):
-    """The last axes of every input by the root of their mean square."""
+    """The last axes of every input by the root of their mean square; onnxruntime's own form gives its inverse too."""
 
-    def compute(self, x: Array, scale: Array) -> Array:
-        """Return the normalised array."""
+    def compute(self, x: Array, scale: Array) -> Any:
+        """Return the normalised array, and where it is asked for the inverse root."""
         axes = tuple(range(self.get("axis", -1) % x.ndim, x.ndim))
         wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-        y = wide / np.sqrt(np.square(wide).mean(axis=axes, keepdims=True) + self.get("epsilon", 1e-5))
-        return np.asarray((y.astype(x.dtype) * scale).astype(x.dtype, copy=False))
+        root = np.sqrt(np.square(wide).mean(axis=axes, keepdims=True) + self.get("epsilon", 1e-5))
+        y = np.asarray(((wide / root).astype(x.dtype) * scale).astype(x.dtype, copy=False))
+        return (y, 1.0 / root)[: max(1, len(self.node.outputs))]
 
 
 @operators.register("MeanVarianceNormalization")

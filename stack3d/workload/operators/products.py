@@ -302,8 +302,8 @@ class Attention(Operator):
 
     def objection(self, constants: Any) -> str | None:
         """Return what is not supported."""
-        if len([o for o in self.node.outputs if o]) > 1:
-            return "an Attention with more outputs than the first; only that is supported"
+        if len([o for o in self.node.outputs[3:] if o]):
+            return "an Attention that gives its scores; only values, keys and values with those before are supported"
         if len(self.node.inputs) > 6 or set(self.node.attributes) - self.KNOWN:
             return "an Attention with a window or padded keys; only the form of version 23 is supported"
         return None
@@ -316,8 +316,8 @@ class Attention(Operator):
             raise ArrayError("attention on three axes needs its numbers of heads")
         return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
 
-    def compute(self, q: Array, k: Array, v: Array, mask: Any = None, past_k: Any = None, past_v: Any = None, *_: Any) -> Array:
-        """Return the weighted values, as many axes as the queries have.
+    def compute(self, q: Array, k: Array, v: Array, mask: Any = None, past_k: Any = None, past_v: Any = None, *_: Any) -> Any:
+        """Return the weighted values, as many axes as the queries have; keys and values with the past where asked for.
 
         Parameters
         ----------
@@ -332,7 +332,7 @@ class Attention(Operator):
         q, k, v = (self.split(x, self.get(name)) for x, name in ((q, "q_num_heads"), (k, "kv_num_heads"), (v, "kv_num_heads")))
         if past_k is not None:
             k, v = np.concatenate([past_k, k], axis=2), np.concatenate([past_v, v], axis=2)
-        groups = q.shape[1] // k.shape[1]
+        present, groups = (k, v), q.shape[1] // k.shape[1]
         k, v = np.repeat(k, groups, axis=1), np.repeat(v, groups, axis=1)
         scale = self.get("scale") or 1.0 / math.sqrt(q.shape[-1])
         charge(math.prod(afford([*q.shape[:-1], k.shape[-2]], 3 * kind.itemsize)) * (q.shape[-1] + v.shape[-1]))
@@ -340,7 +340,8 @@ class Attention(Operator):
         if cap := self.get("softcap", 0.0):
             scores = cap * np.tanh(scores / cap)
         if self.get("is_causal"):
-            allowed = np.tri(scores.shape[-2], scores.shape[-1], dtype=bool)
+            before = 0 if past_k is None else past_k.shape[2]
+            allowed = np.tri(scores.shape[-2], scores.shape[-1], before, dtype=bool)
             scores = np.where(allowed, scores, -np.inf)
         if mask is not None:
             if mask.shape[-1] < scores.shape[-1]:  # keys beyond the mask are not seen
@@ -351,7 +352,8 @@ class Attention(Operator):
         weights = np.exp(scores - np.where(np.isfinite(top), top, 0))
         total = weights.sum(axis=-1, keepdims=True)
         y = np.matmul(weights / np.where(total > 0, total, 1), v).astype(kind, copy=False)
-        return np.asarray(y.transpose(0, 2, 1, 3).reshape(len(y), y.shape[2], -1) if flat else y)
+        y = np.asarray(y.transpose(0, 2, 1, 3).reshape(len(y), y.shape[2], -1) if flat else y)
+        return (y, *present)[: max(1, len(self.node.outputs))]
 
     def macs(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
         """Return those of scores and of weighted values."""
