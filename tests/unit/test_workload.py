@@ -201,7 +201,7 @@ def test_a_model_without_finite_outputs_is_told(tmp_path: Path) -> None:
         labelled.load_data(DataDeck(file=str(tmp_path / "d.npz")), network)
 
 
-def test_stacks_of_matrices_stay_digital_or_are_refused(tmp_path: Path) -> None:
+def test_stacks_of_matrices_are_blocks_stay_digital_or_are_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = {"w": rng.normal(size=(1, 4, 6)), "v": rng.normal(size=(6, 3)), "shape": np.array([-1, 6])}
     nodes = [
@@ -209,15 +209,16 @@ def test_stacks_of_matrices_stay_digital_or_are_refused(tmp_path: Path) -> None:
         helper.make_node("Reshape", ["h", "shape"], ["g"]),
         helper.make_node("Gemm", ["g", "v"], ["y"], name="last"),
     ]
-    path = save(tmp_path / "n.onnx", nodes, weights)
+    path, x = save(tmp_path / "n.onnx", nodes, weights), rng.normal(size=(5, 4))
+    for digital, layers in (((), ["stack", "last"]), (["stack"], ["last"])):
+        network = networks.load_network(deck(path), digital=digital)
+        assert [layer.name for layer in network.layers] == layers
+        np.testing.assert_allclose(network.run(x), x @ weights["w"][0] @ weights["v"], rtol=1e-5, atol=1e-5)
+    path = save(tmp_path / "n.onnx", nodes, weights | {"w": rng.normal(size=(2, 3, 4, 6))})
     with pytest.raises(
-        DeckError, match=r"MatMul 'stack' has a constant of shape \(1, 4, 6\); crossbars hold matrices: give it two"
+        DeckError, match=r"MatMul 'stack' has a constant of shape \(2, 3, 4, 6\); crossbars hold matrices: give it two"
     ):
         networks.load_network(deck(path))
-    network = networks.load_network(deck(path), digital=["stack"])
-    x = rng.normal(size=(5, 4))
-    assert [layer.name for layer in network.layers] == ["last"]
-    np.testing.assert_allclose(network.run(x), x @ weights["w"][0] @ weights["v"], rtol=1e-5, atol=1e-5)
 
 
 def test_one_of_several_outputs_is_chosen(tmp_path: Path) -> None:
