@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stack3d.devices.fits import Bake, arrhenius_energy, fit_bakes
-from stack3d.devices.fitting import fit_law, fitted_device, read_table
+from stack3d.devices.fitting import fit_law, fit_laws, fitted_device, read_table
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.retention import DistributedBarriers
 from stack3d.errors import ArrayError, DeckError, ValidityWarning
@@ -75,3 +75,17 @@ def test_bakes_that_do_not_fix_the_form_are_refused():
         fit_bakes([Bake(500.0, time, ratio), Bake(500.0, time, ratio)])
     with pytest.raises(DeckError, match="hardly grow"):
         fit_bakes([Bake(500.0, time, np.full(3, 1.2)), Bake(520.0, time, np.full(3, 1.3))])
+
+
+def test_each_law_holds_what_is_its_own(tmp_path):
+    writes = "\n".join(f"{g}, {g * (1 + 0.02 * (-1) ** k)}" for g in (5, 10, 20, 40) for k in range(20))
+    reads = "\n".join(f"{g}, {0.01 * g}" for g in (5, 10, 20, 40))
+    tables = [
+        read_table(written(tmp_path / "writes.csv", "target [uS], conductance [uS]", writes)),
+        read_table(written(tmp_path / "reads.csv", "target [uS], sd [uS]", reads)),
+    ]
+    fits = fit_laws(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"read_time": "2 us"})
+    told = {fit.law: " ".join(fit.remarks) for fit in fits}
+    assert "read_time is held at 2 us" in told["lombardo2024"] and "read_time" not in told["linear"]
+    with pytest.raises(DeckError, match="rad_time: no parameter of the law"):
+        fit_laws(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"rad_time": "2 us"})

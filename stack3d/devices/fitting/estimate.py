@@ -298,6 +298,7 @@ def fit_laws(
     device : DeviceDeck
         A range that one fit finds holds for those after it; laws that find one come first.
     hold : mapping, optional
+        Every law holds what is its own; a key that no law has is refused.
     seed : int
     observer : Observer, optional
 
@@ -307,9 +308,12 @@ def fit_laws(
         As `fit_law`.
     """
     mechanisms = {law: mechanism_of(law, tables) for law in laws}
+    fields = {law: MECHANISMS[m][law.rpartition(".")[2]].model_fields for law, m in mechanisms.items()}
+    shared = {key for key in hold or {} if any(key.partition(".")[0] in of for of in fields.values())}
     found: list[Fit] = []
     for law in sorted(mechanisms, key=lambda name: mechanisms[name] not in FINDS_RANGE):
-        found.append(fit_law(law, tables, device, hold=hold, seed=seed, observer=observer))
+        own = {k: v for k, v in (hold or {}).items() if k not in shared or k.partition(".")[0] in fields[law]}
+        found.append(fit_law(law, tables, device, hold=own, seed=seed, observer=observer))
         device = found[-1].device if mechanisms[law] in FINDS_RANGE else device
     return sorted(found, key=lambda f: (f.mechanism, f.criterion))
 
