@@ -89,3 +89,12 @@ def test_each_law_holds_what_is_its_own(tmp_path):
     assert "read_time is held at 2 us" in told["lombardo2024"] and "read_time" not in told["linear"]
     with pytest.raises(DeckError, match="rad_time: no parameter of the law"):
         fit_laws(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"rad_time": "2 us"})
+
+
+def test_means_off_their_targets_are_told(tmp_path):
+    rows = [f"{g}, {g * 1.1}, {0.02 * g}" for g in (5, 10, 20, 40)]
+    table = read_table(written(tmp_path / "writes.csv", "target [uS], mean [uS], sd [uS]", *rows))
+    with pytest.warns(
+        ValidityWarning, match=r"writes.csv: column mean lies 10 % above its target at .* uS; a fit to deviations"
+    ):
+        fit_law("linear", [table], fitted_device([table]))

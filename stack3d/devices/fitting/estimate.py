@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,11 +154,8 @@ def laws_for(tables: Sequence[Table]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for mechanism, registry in MECHANISMS.items():
         for name in registry:
-            try:
-                likelihood(mechanism, registry[name], tables, _blank())
-            except DeckError:
-                continue
-            found.setdefault(mechanism, []).append(name)
+            if _suits(mechanism, name, tables):
+                found.setdefault(mechanism, []).append(name)
     return found
 
 
@@ -173,15 +171,23 @@ def mechanism_of(law: str, tables: Sequence[Table]) -> str:
     """
     found, suited = mechanisms_with(law), []
     for one in found:
-        try:
-            likelihood(one, MECHANISMS[one][law.rpartition(".")[2]], tables, _blank())
+        if _suits(one, law.rpartition(".")[2], tables):
             suited.append(one)
-        except DeckError:
-            continue
     if len(suited) > 1:
         asked = " or ".join(f"--law {one}.{law}" for one in suited)
         raise DeckError(f"{law} is a law of {' and of '.join(suited)}, and these columns tell of each: write {asked}")
     return (suited or found)[0]
+
+
+def _suits(mechanism: str, name: str, tables: Sequence[Table]) -> bool:
+    """Whether measurements tell of a law; what is odd in them is told when it is fitted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            likelihood(mechanism, MECHANISMS[mechanism][name], tables, _blank())
+        except DeckError:
+            return False
+    return True
 
 
 def _blank() -> DeviceDeck:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, override
@@ -12,7 +13,7 @@ import numpy as np
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.quality import Quality, beside_known, in_runs
 from stack3d.devices.laws import ProgrammingLaw, ReadNoiseLaw
-from stack3d.errors import DeckError, Problem
+from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.layout import Floats
 from stack3d.schema.device import DeviceDeck
 
@@ -68,6 +69,8 @@ class Likelihood:
         return in_runs(place, residual)
 
 
+OFF = 0.5
+"""Deviations of single writes that a mean of many may lie off its target in silence."""
 FEWEST_WRITES = 10
 """To one target, of which mean and spread are then compared."""
 
@@ -85,6 +88,18 @@ class Spread(Likelihood):
         self.nuisance = {} if self.sd is None else {"scatter": 0.1}
         if self.sd is not None and (self.sd <= 0).any():
             raise DeckError(Problem("", "a standard deviation of zero has no logarithm", str(table.path)))
+        if self.sd is not None and "mean" in c:
+            self._ask_of_means(c["mean"], self.sd, str(table.path))
+
+    def _ask_of_means(self, mean: Floats, sd: Floats, path: str) -> None:
+        """Warn of means off their target, which deviations alone do not hold."""
+        off = mean / self.level - 1
+        at = int(np.abs(off).argmax())
+        if abs(off[at]) * self.level[at] > OFF * sd[at]:
+            side = "above" if off[at] > 0 else "below"
+            said = f"lies {100 * abs(off[at]):.2g} % {side} its target at {self.level[at] * 1e6:.4g} uS"
+            told = f"column mean {said}; a fit to deviations leaves that out: give single writes (target, conductance)"
+            warnings.warn(ValidityWarning(str(Problem("", told, path))), stacklevel=4)
 
     def _law(self, law: ProgrammingLaw | ReadNoiseLaw) -> tuple[Floats, Floats]:
         if isinstance(law, ProgrammingLaw):
