@@ -378,6 +378,7 @@ STUDY: dict[str, tuple[str, str]] = {
     "message": ("1", "error of a failed case, or the condition that dropped it"),
     "case_hash": ("1", "content hash of the case; its folder is named by the first twelve digits"),
     "wall_time": ("s", "time the case took"),
+    "summary": ("1", "lines that a person reads first, with warnings; empty for a case that is not done"),
 }
 """Variables of a study over its swept dimensions alone → (units, long_name)."""
 

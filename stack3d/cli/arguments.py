@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -207,8 +207,8 @@ def write_page(found: Sequence[Path], output: Path, threshold: float | None = No
     typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
 
 
-def table_of(study: Path, said: Mapping[str, Sequence[str]]) -> list[str]:
-    """Lines of the table of a study in a folder; `said` are the summaries of its cases, by the names of their folders."""
+def table_of(study: Path) -> list[str]:
+    """Lines of the table of a study in a folder."""
     from stack3d.report import study_lines
 
-    return study_lines(opened(study), said)
+    return study_lines(opened(study))

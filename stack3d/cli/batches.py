@@ -117,8 +117,8 @@ class _Ended:
     """Names of studies of levers, which the page of their case goes without: `report` draws their own."""
     folders: dict[Path, None] = field(default_factory=dict)
     """Of the studies that a page is drawn of, in their order."""
-    swept: dict[Path, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-    """Folder of a study → summary of each of its cases, by the name of its folder."""
+    swept: dict[Path, set[str]] = field(default_factory=dict)
+    """Folder of a study → names of the folders of its cases."""
     total: int = 0
     failed: int = 0
     missed: int = 0
@@ -175,14 +175,14 @@ class _Ended:
         for line in report.lines if not report.is_swept else ():
             typer.echo(f"  {line}")
         if report.is_swept and report.folder is not None:
-            self.swept.setdefault(report.folder.parents[1], {})[report.folder.name] = report.lines
+            self.swept.setdefault(report.folder.parents[1], set()).add(report.folder.name)
 
     def _tell_tables(self) -> None:
         """Print what the cases of each sweep came to, side by side; a search says more in its verdict."""
         for folder, cases in self.swept.items():
             if len(cases) > 1 and (folder / "study.nc").is_file():
                 typer.echo(f"{folder.name}: {folder}")
-                for line in table_of(folder, cases):
+                for line in table_of(folder):
                     typer.echo(f"  {line}")
 
     def leave(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.report import (
+    case_limits,
     change_charts,
     comparison,
     heat_charts,
@@ -207,11 +208,12 @@ def _case_sections(figures: Sequence[Figure], levers: xr.DataTree | None) -> tup
 def study_page(tree: xr.DataTree) -> str:
     """HTML of the report of a study: answers over the swept axes, front, table of all cases."""
     facts = Facts(tree)
-    rows = study_answers.table(tree)[1]
-    done = sum(row[-1] == "done" for row in rows)
-    lines = [*search_charts.headline(tree), ("cases", f"{done} of {len(rows)} done")]
+    status = tree.dataset["status"].values
+    lines = [*search_charts.headline(tree), ("cases", f"{int((status == 'done').sum())} of {status.size} done")]
     is_asked = {"optimise", "uncertain", "levers"} & set(tree.children)
-    lines += [] if is_asked else [("swept", ", ".join(study_answers.swept(tree)))]
+    if not is_asked:
+        lines.append(("swept", ", ".join(study_answers.swept(tree))))
+        lines += [("limits", kept)] if (kept := case_limits.told(tree)) else []
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
     lead += told_first.html(told_first.of_study(tree)) + page.answer(lines + study_answers.extremes(tree))
     links, body = _study_sections(tree)
@@ -229,6 +231,8 @@ def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
         links.append((figure.name, figure.title))
         body += page.section(figure, figure.name)
     head, rows = study_answers.table(tree)
+    if notes := case_limits.notes(tree):
+        head, rows = (*head[:-1], case_limits.HEAD, head[-1]), [(*r[:-1], n, r[-1]) for r, n in zip(rows, notes)]
     named = next((pair for group, pair in NAMED_CASES.items() if group in tree.children), None)
     if named is not None:
         head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]

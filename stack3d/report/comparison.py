@@ -10,7 +10,7 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.constants import YEAR
-from stack3d.report import page, stack_picture, told_first
+from stack3d.report import case_limits, page, stack_picture, told_first
 from stack3d.report.chart import COLOURS, Figure, Line, Panel, Ribbon, colour_scale, linear, times
 from stack3d.report.facts import Facts
 from stack3d.report.study_answers import ANSWERS, PREFIXED, TIME, Answer, values_of
@@ -134,26 +134,49 @@ def _is_within_errors(name: str, values: Floats, facts: Sequence[Facts]) -> bool
 
 
 def _differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, str] | None:
-    """Table of every answer of the results, and how they differ from the first."""
+    """Table of every answer of the results and of their limits, and how they differ from the first."""
     rows, alike = [], []
     for key, values in _known(study).items():
-        answer = ANSWERS[key]
         cut = values_of(study, key, cut=True).values.astype(bool)
-        texts = ["none" if np.isnan(v) else "at least " * bool(c) + answer.full(float(v)) for v, c in zip(values, cut)]
+        texts = _texts(ANSWERS[key], values, cut)
         if len(set(texts)) == 1:
-            alike.append(f"{answer.short_label}: {texts[0]}")
-        elif len(names) == 2:
-            told = _difference(answer, values[1], values[0])
-            told = f"{told} or more" if told and cut.any() else told
-            rows.append((answer.label, *texts, told, _judged(key, answer, values, facts, names)))
+            alike.append(f"{ANSWERS[key].short_label}: {texts[0]}")
         else:
-            told_all = (_difference(answer, v, values[0]) for v in values[1:])
-            rows.append((answer.label, texts[0], *(f"{t} ({d})" if d else t for t, d in zip(texts[1:], told_all))))
+            beside = _beside_first(ANSWERS[key], values, cut, texts)
+            judged = (_judged(key, ANSWERS[key], values, facts, names),) if len(names) == 2 else ()
+            rows.append((ANSWERS[key].label, texts[0], *beside, *judged))
+    kept = [note or "none" for note in case_limits.notes(study)]
+    if len(set(kept)) == 1:
+        alike.append(f"{case_limits.HEAD}: {kept[0]}")
+    elif kept:
+        rows.append((case_limits.HEAD, *kept, *("", "") * (len(names) == 2)))
     same = f'<p class="caption">The same in all: {escape(page.typeset("; ".join(alike)))}.</p>' if alike else ""
     if not rows:
         return ("differences", "What differs", same or '<p class="caption">Nothing of what is compared.</p>')
     more = (f"{names[1]} minus {names[0]}", "better") if len(names) == 2 else ()
-    return ("differences", "What differs", page.table(rows, ("quantity", *names, *more)) + same)
+    return ("differences", "What differs", page.table(rows, ("quantity", *names, *more), stacked=True) + same)
+
+
+def _texts(answer: Answer, values: Floats, cut: Floats) -> list[str]:
+    """An answer of every result in words."""
+    return ["none" if np.isnan(v) else "at least " * bool(c) + answer.full(float(v)) for v, c in zip(values, cut)]
+
+
+def _beside_first(answer: Answer, values: Floats, cut: Floats, texts: Sequence[str]) -> tuple[str, ...]:
+    """Cells after that of the first result: of two results the second and the difference, else each with its difference.
+
+    Parameters
+    ----------
+    answer : Answer
+    values, cut : ndarray, shape (results,)
+        Of the answer, and whether each may be more.
+    texts : sequence of str
+        Of the values.
+    """
+    told = [_difference(answer, v, values[0]) for v in values[1:]]
+    if len(values) == 2:
+        return (texts[1], f"{told[0]} or more" if told[0] and cut.any() else told[0])
+    return tuple(f"{text} ({one})" if one else text for text, one in zip(texts[1:], told))
 
 
 def _judged(key: str, answer: Answer, values: Floats, facts: Sequence[Facts], names: Sequence[str]) -> str:
@@ -218,7 +241,7 @@ def _rows(keys: Sequence[str], flat: Sequence[Mapping[str, str]], names: Sequenc
         deck = key.removesuffix(".name")
         rows.append((deck if deck in DECKS else key, *(_brief(one.get(key)) for one in flat)))
     more = f'<p class="caption">{len(keys) - MOST_KEYS} further keys differ.</p>' if len(keys) > MOST_KEYS else ""
-    return page.table(rows, ("key", *names)) + more
+    return page.table(rows, ("key", *names), stacked=True) + more
 
 
 def _brief(text: str | None) -> str:
@@ -288,4 +311,4 @@ def _numbers(facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, st
         if np.isfinite(values).any():
             unit = entry.units if entry.units != "1" else ""
             rows.append((path, *("none" if np.isnan(v) else page.told(v, unit) for v in values), entry.long_name))
-    return ("values", "Numbers", page.table(rows, ("variable", *names, "meaning"))) if rows else None
+    return ("values", "Numbers", page.table(rows, ("variable", *names, "meaning"), stacked=True)) if rows else None

@@ -127,8 +127,18 @@ def typeset(text: str) -> str:
     return text
 
 
-def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...], *, words: int | None = None) -> str:
-    """Rows under a head; the column of number `words` holds whole phrases and is wide enough for them."""
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...], *, words: int | None = None, stacked: bool = False) -> str:
+    """Rows under a head, as HTML.
+
+    Parameters
+    ----------
+    rows : sequence of tuple of str
+    head : tuple of str
+    words : int, optional
+        Column that holds whole phrases and is wide enough for them.
+    stacked : bool
+        On a phone each row becomes a small list, its first cell on top, the others behind the heads of their columns.
+    """
     names = (escape(typeset(h)).replace("_", "_<wbr>") for h in head)  # a long name may go on in the next line
     top = "".join(f'<th scope="col">{name}</th>' for name in names)
 
@@ -136,10 +146,11 @@ def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...], *, words: int 
         told = escape(typeset(text))
         if " " not in text:  # a long key may go on in the next line
             told = re.sub(r"(?<=\w)([._/])(?=[^\W\d])", r"\1<wbr>", told)
-        return f"<td{' class="words"' * (column == words)}>{told}</td>"
+        under = f' data-head="{escape(typeset(head[column]))}"' if stacked and column and text else ""
+        return f"<td{' class="words"' * (column == words)}{under}>{told}</td>"
 
     body = "".join("<tr>" + "".join(cell(i, text) for i, text in enumerate(row)) + "</tr>" for row in rows)
-    kind = "wide many" if len(head) > MANY else "wide"
+    kind = "wide many" if len(head) > MANY else "wide stacked" if stacked else "wide"
     return f'<div class="{kind}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -152,10 +163,10 @@ def told(value: float, unit: str) -> str:
     if unit in ("W", "J", "s", "m", "m2", "byte"):
         return short(value, unit.replace("byte", "B"))
     number = f"{value:.6g}" if abs(value) < 1e6 else f"{value:.4g}".replace("e+0", "e").replace("e+", "e")
-    return f"{number} {_over(unit)}".strip()
+    return f"{number} {over(unit)}".strip()
 
 
-def _over(unit: str) -> str:
+def over(unit: str) -> str:
     """A unit of the dataset with a stroke for what it is divided by: ``K W-1`` is ``K/W``."""
     above = [part for part in unit.split() if "-" not in part]
     below = [part.replace("-1", "").replace("-", "") for part in unit.split() if "-" in part]

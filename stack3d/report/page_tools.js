@@ -72,6 +72,7 @@
   for (const wide of document.querySelectorAll(".wide, pre"))
     if (wide.scrollWidth > wide.clientWidth + 1) {  // what scrolls can be scrolled by keys
       wide.tabIndex = 0;
+      wide.classList.add("scrolls");
       wide.setAttribute("role", "group");
       wide.setAttribute("aria-label", "scrolls sideways");
     }

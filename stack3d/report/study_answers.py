@@ -350,11 +350,14 @@ def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
     """A study along ``case`` of results that were run one by one; raises ResultsError when one is a study itself."""
     import xarray as xr
 
-    if any(swept(tree) for tree in trees):
-        raise ResultsError("studies are reported one at a time; several results on one page are single cases")
     names = [Facts(tree).name for tree in trees]
+    if studies := [f"{name} (of {tree.dataset['status'].size} cases)" for name, tree in zip(names, trees) if swept(tree)]:
+        is_one = len(studies) == 1
+        text = f"{' and '.join(studies)} {'is a study' if is_one else 'are studies'}, and a page compares single cases"
+        raise ResultsError(f"{text}; report {'it' if is_one else 'each'} alone, or name folders of cases: RESULTS/cases/HASH")
     labels = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
     root = xr.Dataset({"status": ("case", np.full(len(trees), "done"))}, coords={"case": labels})
+    root["summary"] = ("case", np.array([str(tree.attrs.get("summary", "")) for tree in trees]))
     for name in ANSWERS:
         values = [float(values_of(tree, name)) if has(tree, name) else np.nan for tree in trees]
         if np.isfinite(values).any():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stack3d.layout import Floats
+from stack3d.report import case_limits
 from stack3d.report.study_answers import ANSWERS, TIME, has, labels_of, last, swept, values_of, varies
 
 if TYPE_CHECKING:
@@ -33,16 +33,8 @@ NOTES = {"peak": "of a peak: its stated error", "accuracy": "of an accuracy: its
 """What stands behind the sign ±."""
 
 
-def study_lines(tree: xr.DataTree, said: Mapping[str, Sequence[str]] | None = None) -> list[str]:
-    """Lines of the table of a study, the head first; none for the result of one case.
-
-    Parameters
-    ----------
-    tree : DataTree
-        The study, as ``stack3d.open_results`` reads it.
-    said : mapping of str to sequence of str, optional
-        Lines of the summary of each case, by the twelve digits that name its folder.
-    """
+def study_lines(tree: xr.DataTree) -> list[str]:
+    """Lines of the table of a study, as ``stack3d.open_results`` reads it, the head first; none for the result of one case."""
     dimensions = swept(tree)
     if not dimensions:
         return []
@@ -52,8 +44,8 @@ def study_lines(tree: xr.DataTree, said: Mapping[str, Sequence[str]] | None = No
         heads.append(head)
         _beside(rows, texts)
     states = [str(s) for s in tree.dataset["status"].transpose(*dimensions).values.ravel()]
-    if notes := _notes(tree, said or {}):
-        heads.append("limits and warnings")
+    if notes := case_limits.notes(tree):
+        heads.append(case_limits.HEAD)
         _beside(rows, notes)
     if set(states) != {"done"}:
         heads.append("status")
@@ -118,21 +110,6 @@ def _spreads(tree: xr.DataTree) -> Floats:
     group, name = names[0].split("/")
     spread = 100 * last(tree.children[group].dataset[name]).std("sample", ddof=1)
     return np.asarray(spread.transpose(*swept(tree)).values, float).ravel()
-
-
-def _notes(tree: xr.DataTree, said: Mapping[str, Sequence[str]]) -> list[str]:
-    """Of each case whether its limits are kept, and how many warnings it has; empty where there is nothing to say."""
-    found = []
-    for digest in tree.dataset["case_hash"].transpose(*swept(tree)).values.ravel():
-        lines = said.get(str(digest)[:12], ())
-        warned = [line for line in lines if line.startswith("warning")]
-        passed = [match[1] for line in warned if (match := re.match(r"warning\s+limits\.([^:]+):", line))]
-        kept = [match[1] for line in lines if (match := re.match(r"within limits\s+(\S+ K)", line))]
-        parts = [f"exceeded: {', '.join(dict.fromkeys(passed))}"] if passed else [f"kept, {k} left" for k in kept]
-        if others := len(warned) - len(passed):
-            parts.append(f"{others} warning{'s' if others > 1 else ''}")
-        found.append("; ".join(parts))
-    return found if any(found) else []
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

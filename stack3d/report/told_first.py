@@ -10,6 +10,7 @@ import numpy as np
 from stack3d import units
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.layout import Floats, hottest_layer
+from stack3d.report import case_limits
 from stack3d.report.chart import si
 from stack3d.report.facts import Facts
 from stack3d.report.page import typeset
@@ -125,4 +126,6 @@ def of_study(tree: xr.DataTree) -> list[str]:
     for label, text in extremes(tree):
         if label in (ANSWERS["accuracy"].label, ANSWERS["peak"].label):
             said.append(f"{label[:1].upper()}{label[1:]} goes {text}.")
+    if (kept := case_limits.told(tree)).startswith("exceeded"):
+        said.append(f"Limits are {kept}.")
     return said

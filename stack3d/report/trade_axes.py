@@ -94,7 +94,18 @@ class Measure:
 
 def axes_of(tree: xr.DataTree) -> dict[str, Measure]:
     """All in which the cases of a study differ, what was asked for first."""
-    return _told(tree) | dict(_set(tree)) | _others(tree)
+    leading, others = _told(tree) | dict(_set(tree)), _others(tree)
+    if len(leading) == 1:  # two axes are shown at first: the second is no other reading of the first, nor an error
+        [first] = leading.values()
+        second = next((name for name, one in others.items() if _is_unlike(first, name, one)), None)
+        leading |= {second: others[second]} if second is not None else {}
+    return leading | others
+
+
+def _is_unlike(first: Measure, name: str, other: Measure) -> bool:
+    """Whether a number is of another kind than an answer, and says something of the chip."""
+    units = {one.answer.unit.replace("°C", "K") for one in (first, other)}
+    return len(units) == 2 and "_error" not in name
 
 
 def _told(tree: xr.DataTree) -> dict[str, Measure]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.layout import Floats
+from stack3d.report import page
 from stack3d.report.chart import COLOURS, GREY, Chooser, Column, Dot, Figure, Line, Mark, Panel, Rule, linear
 from stack3d.report.search_charts import designs
 from stack3d.report.study_answers import ANSWERS, labels_with_name, swept, values_of
@@ -105,7 +106,7 @@ def _column(cases: Cases, name: str, measure: Measure) -> Column:
     machines = {m: v for m in MACHINES if _is_near(v := _machine(cases.tree, name, m), values[shown])}
     factor, unit = measure.answer.scaled(np.append(values[shown], list(machines.values())))
     ends = np.append(values[shown], list(machines.values())) / factor
-    label = f"{measure.label} [{unit}]" if unit else measure.label
+    label = f"{measure.label} [{page.over(unit)}]" if unit else measure.label
     axis = linear(label, float(ends.min()), float(ends.max()), unit=unit)
     better = 0
     if measure.is_judged and cases.has_front:

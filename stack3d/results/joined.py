@@ -29,6 +29,9 @@ LARGE = 1 << 30
 PLACES = ("x", "y", "map_x", "map_y")
 """Dimensions of positions: where they differ between cases they are counted, not merged."""
 
+ABOUT = ("status", "message", "case_hash", "summary")
+"""Texts of each case of a study."""
+
 AnyArray = NDArray[Any]
 StoredVariable = tuple[tuple[str, ...], AnyArray, dict[str, Any]]
 
@@ -207,8 +210,8 @@ def join(folder: Path) -> xr.DataTree:
     Returns
     -------
     DataTree
-        The groups of a case with the swept dimensions in front, and ``status``, ``message``, ``case_hash`` and
-        ``wall_time`` over these alone.
+        The groups of a case with the swept dimensions in front, and ``status``, ``message``, ``case_hash``,
+        ``summary`` and ``wall_time`` over these alone.
 
     Raises
     ------
@@ -221,7 +224,7 @@ def join(folder: Path) -> xr.DataTree:
     dimensions = manifest["dimensions"]
     study = {d["name"]: len(d["labels"]) for d in dimensions}
     shape = tuple(study.values())
-    about: dict[str, AnyArray] = {name: np.full(shape, "", dtype=object) for name in ("status", "message", "case_hash")}
+    about: dict[str, AnyArray] = {name: np.full(shape, "", dtype=object) for name in ABOUT}
     seconds = np.full(shape, np.nan)
     contents = []
     for entry in manifest["cases"]:
@@ -233,6 +236,7 @@ def join(folder: Path) -> xr.DataTree:
                 contents.append(_read(_place(folder, entry) / "result.nc", index))
                 warn_of_deck(_place(folder, entry), record)
                 seconds[index] = record.get("wall_time", np.nan)
+                about["summary"][index] = "\n".join(map(str, record.get("summary") or ()))
             except Exception as error:  # the library raises what it likes; the other cases are told all the same
                 signals.heed()
                 about["status"][index], about["message"][index] = "damaged", f"its result cannot be read: {error}"
@@ -375,7 +379,7 @@ def write_study(folder: Path) -> Path:
 
 
 def open_results(path: str | Path) -> xr.DataTree:
-    """Open results: a file, or the folder of a scenario, whose case folders are joined as they are now.
+    """Open results: a file, the folder of a case, or that of a scenario, whose case folders are joined as they are now.
 
     Examples
     --------
@@ -405,6 +409,8 @@ def open_results(path: str | Path) -> xr.DataTree:
     refuse_scenario(place, "a result", "run {}")
     if not place.is_dir():
         raise ResultsError(f"no results at {place}")
+    if (place / "result.nc").is_file() and not (place / "cases").is_dir():
+        return open_result(place / "result.nc")
     below = [p.name for p in sorted(place.iterdir()) if (p / "cases").is_dir()]
     if below and not (place / "cases").is_dir():
         raise ResultsError(f"{place} holds the results of {', '.join(below)}; name one of them")

@@ -169,6 +169,13 @@ def test_resistances_are_read_as_conductances_and_usual_titles_are_understood(tm
     text = str(found.value)
     for meant in ("'temperature [degC]'", "'cell'", "'time [h]'", "'resistance [kohm]'", "'level [kohm]'"):
         assert f"write it as {meant}" in text
+    table.write_text("Temp_C,t_h,state,mood,G_start_uS,G_end_uS\n150,1,a,b,20,25\n")
+    with pytest.raises(DeckError) as found:
+        read_table(table)
+    text = str(found.value)
+    for meant in ("'temperature [degC]'", "'time [h]'", "'level [uS]'", "'conductance [uS]'"):
+        assert f"write it as {meant}" in text
+    assert text.count("known: ") == 1 and text.count("a header is, say, ") == 1
 
 
 def test_without_a_law_those_that_suit_the_columns_are_told(tmp_path):

@@ -6,6 +6,7 @@ import small_study
 from in_process import exit_code
 
 from stack3d import results
+from stack3d.report import cases, trade_axes
 
 
 def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
@@ -26,6 +27,19 @@ def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
         assert float(row.split("±")[1].split()[0]) <= 1.05 * error  # that of the hottest layer
     assert "exceeded: die" in rows[1] and "kept, " in rows[0]
     assert rows[3] == "± of a peak: its stated error"
+    page = cases.study_page(tree)
+    assert "exceeded in 1 of 3 cases: 2 W (die)" in page
+    assert page.count("<td>exceeded: die</td>") == 1 and page.count("<td>kept, ") == 2
+
+
+def test_two_outputs_of_a_study_with_one_answer_are_of_two_kinds(tmp_path: Path, capfd) -> None:
+    path = small_study.write(tmp_path, "{cooling.top: [cold_plate, forced_air]}")
+    assert (
+        exit_code("run", str(path), "--set", "power.sources.spot.power=1 mW", "-o", str(tmp_path / "out"), "--progress", "none")
+        == 0
+    )
+    first, second, *_ = trade_axes.axes_of(results.open_results(tmp_path / "out" / "small")).values()
+    assert first.answer.unit == "°C" and second.answer.unit not in ("°C", "K")
 
 
 def test_one_case_and_a_search_have_no_table(tmp_path: Path, capfd) -> None:

@@ -61,13 +61,20 @@ CODES = {
 POSITIVE = ("level", "target", "conductance", "mean", "temperature", "cycles", "cells", "power", "rise")
 USUAL = {
     **dict.fromkeys(("device", "sample", "chip", "die"), "cell"),
-    **dict.fromkeys(("r0", "g0", "initial", "start"), "level"),
+    **dict.fromkeys(("r0", "g0", "initial", "start", "g start", "g initial", "r start", "r initial"), "level"),
+    **dict.fromkeys(("g end", "g final", "g after", "g read"), "conductance"),
+    **dict.fromkeys(("r end", "r final", "r after", "r read"), "resistance"),
     "t": "temperature",
     "temp": "temperature",
     "r": "resistance",
     "g": "conductance",
 }
 """What others call a column: the one that is meant."""
+ENDINGS = {
+    "c": "degC", "degc": "degC", "k": "K", "us": "uS", "s": "s", "sec": "s", "min": "min", "h": "h", "hr": "h", "hours": "h",
+    "ohm": "ohm", "kohm": "kohm", "v": "V",
+}  # fmt: skip
+"""What others end a title with, without brackets: the unit that is meant."""
 TIMES = ("s", "sec", "min", "h", "hr", "hours", "days")
 COLDEST, LEAST_HOT = 173.15, 546.15
 """Below the first a column of temperatures is asked about; and where it begins above the other, 273 written for degC. [K]"""
@@ -283,7 +290,8 @@ def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
         name = "conductance" if name == "resistance" else name
         where = f"column {place}"
         if name != "cell" and name not in DIMENSIONS:
-            problems.append(Problem(where, _unknown(name), file, line))
+            is_told = any("known:" in problem.message for problem in problems)
+            problems.append(Problem(where, _unknown(name, with_known=not is_told), file, line))
         elif name in columns:
             problems.append(Problem(where, f"{name} is there twice", file, line))
         elif name != "cell":
@@ -301,8 +309,8 @@ def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
     return columns
 
 
-def _unknown(name: str) -> str:
-    """What is wrong with the title of a column, and which one is meant."""
+def _unknown(name: str, *, with_known: bool = True) -> str:
+    """What is wrong with the title of a column, and which one is meant; all that there are where that is told once."""
     known = ["resistance", *DIMENSIONS, "cell"]
     bare, bracket, unit = name.partition("(")
     meant = USUAL.get(bare.strip(), bare.strip())
@@ -312,7 +320,15 @@ def _unknown(name: str) -> str:
         example = "kohm" if meant == "resistance" or "ohm" in unit else _example(meant)
         example = unit.strip(" )") if meant == "time" and unit.strip(" )") in ("h", "min", "s") else example
         return f"unknown column {name!r}: write it as '{meant}{f' [{example}]' if example else ''}'"
-    return f"unknown column {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
+    plain, _, ending = name.replace(" ", "_").rpartition("_")
+    meant = USUAL.get(plain.replace("_", " "), plain) if ending in ENDINGS else ""
+    if plain == "t" and ENDINGS.get(ending) in TIMES:
+        meant = "time"
+    if meant in known:
+        return f"unknown column {name!r}: write it as '{meant} [{ENDINGS[ending]}]'"
+    header = "'temperature [degC],time [h],level [uS],conductance [uS],cell'"
+    more = f"; known: {', '.join(known)}; a header is, say, {header}" if with_known else ""
+    return f"unknown column {name!r}{did_you_mean(name, known)}{more}"
 
 
 def _example(name: str) -> str:

@@ -1,0 +1,62 @@
+"""Which limits the cases of a study keep, and which they go beyond."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from stack3d.report.study_answers import labels_of, labels_with_name, swept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import xarray as xr
+
+HEAD = "limits and warnings"
+"""Heading of the column of `notes`."""
+MOST_NAMED = 6
+"""Cases beyond a limit that are named."""
+
+
+def _summaries(tree: xr.DataTree) -> Iterator[list[str]]:
+    """Lines of the summary of each case; none where a study of an earlier version does not hold them."""
+    if "summary" in tree.dataset:
+        for text in tree.dataset["summary"].transpose(*swept(tree)).values.ravel():
+            yield str(text).splitlines()
+
+
+def _exceeded(lines: list[str]) -> list[str]:
+    """Roles and layers whose limit a case goes beyond, as the deck names them; each once."""
+    found = (re.match(r"warning\s+limits\.([^:]+):", line) for line in lines)
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def notes(tree: xr.DataTree) -> list[str]:
+    """Of each case whether its limits are kept, and how many other warnings it has; empty where there is nothing to say."""
+    found = []
+    for lines in _summaries(tree):
+        passed = _exceeded(lines)
+        kept = [match[1] for line in lines if (match := re.match(r"within limits\s+(\S+ K)", line))]
+        others = sum(line.startswith("warning") and not re.match(r"warning\s+limits\.", line) for line in lines)
+        parts = [f"exceeded: {', '.join(passed)}"] if passed else [f"kept, {kelvin} left" for kelvin in kept]
+        parts += [f"{others} warning{'s' if others > 1 else ''}"] if others else []
+        found.append("; ".join(parts))
+    return found if any(found) else []
+
+
+def told(tree: xr.DataTree) -> str:
+    """How many cases go beyond a limit, and which; empty where no case has limits."""
+    found = notes(tree)
+    with_limits = [i for i, note in enumerate(found) if note.startswith(("exceeded", "kept"))]
+    beyond = [i for i in with_limits if found[i].startswith("exceeded")]
+    if not with_limits:
+        return ""
+    if not beyond:
+        return "kept in every case that is done"
+    alone = len(swept(tree)) == 1 and swept(tree) != ["case"]
+    labels = (labels_of(tree, d) if alone else labels_with_name(tree, d) for d in swept(tree))
+    names = [", ".join(parts) for parts in itertools.product(*labels)]
+    named = [f"{names[i]} ({found[i].partition(';')[0].removeprefix('exceeded: ')})" for i in beyond[:MOST_NAMED]]
+    more = f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""
+    return f"exceeded in {len(beyond)} of {len(with_limits)} cases: {', '.join(named)}{more}"
