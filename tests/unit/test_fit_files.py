@@ -26,6 +26,7 @@ def written(path: Path, *lines: str) -> Path:
         ("layer, power [uW], rise [K]", "1e30, 1, 3", r"lives.csv:2: column 1 \(layer\): 1e30 is no whole number"),
         ("damage, low [uS], high [uS]", "0.1, -1, 30", r"lives.csv:2: column 2 \(low\): -1 is not above zero"),
         ("cycles, low [uS], high [uS]", "10, 1, 0", r"lives.csv:2: column 3 \(high\): 0 is not above zero"),
+        ("cell, cycles", ", 1e6", r"lives.csv:2: column 1 \(cell\): is empty: a cell has a name or a number"),
         ("damage, low [uS], high [uS]", "0.1, 40, 30", r"lives.csv:2: column low: lies above column high"),
     ],
 )

@@ -180,6 +180,8 @@ def _wrong(
     for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
         if name == "cell":
             cells.append(sys.intern(text))
+            if not text:
+                yield f"column {place} (cell)", "is empty: a cell has a name or a number"
             continue
         try:
             values[name].append(_number(text, name, unit, above))

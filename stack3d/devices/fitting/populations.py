@@ -115,7 +115,7 @@ class Populations(Likelihood):
             self.times.append(np.stack([times[1:], np.full(times.size - 1, times[0])], axis=1))
         count = change.shape[-1]
         if count < FEWEST:
-            few = "1 cell" if count == 1 else f"{count} cells"
+            few = {0: "no cell that was read at all times", 1: "1 cell"}.get(count, f"{count} cells")
             text = f"{few} of a level at one temperature: too few for a spread; allowed: {FEWEST} or more, read together"
             raise DeckError(Problem("", text, str(table.path)))
         rng = np.random.default_rng(0)
