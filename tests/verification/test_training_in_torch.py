@@ -102,6 +102,7 @@ HELD: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     "transposed": ("ConvTranspose", {"group": 2, "strides": [2, 1], "pads": [1, 0, 0, 1], "dilations": [1, 2],
                                      "output_padding": [1, 0]}, [(2, 4, 3, 4), (4, 3, 3, 2), (6,)]),
     "transposed to a shape": ("ConvTranspose", {"strides": [2], "output_shape": [9]}, [(2, 3, 3), (3, 2, 2)]),
+    "stack of matrices": ("MatMul", {}, [(2, 1, 5, 4), (3, 4, 2)]),
     "einsum": ("Einsum", {"equation": "bti,oi->bot"}, [(2, 3, 4), (5, 4)]),
     "einsum from the left": ("Einsum", {"equation": "hio,bi->bho"}, [(2, 4, 3), (2, 4)]),
 }  # fmt: skip
