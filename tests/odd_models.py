@@ -110,6 +110,11 @@ FREE = {
         [n("Einsum", ["x", "w"], ["e"], equation="...ij,jk->...ik"), n("Einsum", ["v", "e"], ["g"], equation="kl,b...k->...bl"),
          n("ReduceMean", ["g"], ["m"], axes=[0], keepdims=0), n("Flatten", ["m"], ["y"])],
         {"w": f(6, 3), "v": f(3, 2)}, ("n", 4, 6)),
+    "a sum in heads": Odd(
+        [n("Einsum", ["x", "w"], ["e"], equation="bhti,hio->btho"), n("Einsum", ["v", "e"], ["g"], equation="hok,btho->bthk"),
+         n("Einsum", ["g", "one"], ["k"], equation="bthk,ahk->bthk"), n("ReduceMean", ["k"], ["m"], axes=[1, 2], keepdims=0),
+         n("Flatten", ["m"], ["y"])],
+        {"w": f(2, 6, 3), "v": f(2, 3, 4), "one": f(1, 2, 4)}, ("n", 2, 5, 6)),
     "convolution fused": Odd(
         [n("FusedConv", ["x", "w", "b", "x"], ["c"], domain=MS, activation="Relu", pads=[1] * 4), n("GlobalAveragePool", ["c"], ["p"]),
          n("Flatten", ["p"], ["r"]), n("FusedGemm", ["r", "fc", "fb"], ["y"], domain=MS, activation="LeakyRelu", activation_alpha=0.2)],

@@ -99,13 +99,13 @@ def _summed(operator: Any, given: Sequence[Any], held: HeldProducts) -> tuple[An
     """An Einsum one operand of which is a matrix."""
     parts, output = operator.letters()
     slot = 1 if "right" in held else 0
-    summed, kept_out, kept = operator.plan(slot)
+    shared, summed, kept_out, kept = operator.plan(slot)
     x, letters = given[1 - slot], parts[1 - slot]
     size = {**dict(zip(letters, x.shape)), **dict(zip(parts[slot], given[slot].shape))}
-    x = x.permute([letters.index(c) for c in kept + summed])
+    x = x.permute([letters.index(c) for c in kept + shared + summed])
     y = held["right" if slot else "left"](x.reshape(*x.shape[: len(kept)], -1))
-    y = y.reshape([size[c] for c in kept + kept_out])
-    return (y.permute([(kept + kept_out).index(c) for c in output]),)
+    made = kept + shared + kept_out
+    return (y.reshape([size[c] for c in made]).permute([made.index(c) for c in output]),)
 
 
 @cache

@@ -104,6 +104,7 @@ HELD: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     "transposed to a shape": ("ConvTranspose", {"strides": [2], "output_shape": [9]}, [(2, 3, 3), (3, 2, 2)]),
     "stack of matrices": ("MatMul", {}, [(2, 1, 5, 4), (3, 4, 2)]),
     "einsum": ("Einsum", {"equation": "bti,oi->bot"}, [(2, 3, 4), (5, 4)]),
+    "einsum of blocks": ("Einsum", {"equation": "bhti,hoi->bhot"}, [(2, 3, 2, 4), (3, 5, 4)]),
     "einsum from the left": ("Einsum", {"equation": "hio,bi->bho"}, [(2, 4, 3), (2, 4)]),
 }  # fmt: skip
 

@@ -212,8 +212,8 @@ class Einsum(Operator):
             output = ("..." if "..." in inputs else "") + "".join(sorted(c for c in set(joined) if joined.count(c) == 1))
         return parts, output
 
-    def plan(self, slot: int, dots: str = "") -> tuple[str, str, str] | None:
-        """Return the letters that the held operand sums over and gives, and those the other keeps; None: no matrix.
+    def plan(self, slot: int, dots: str = "") -> tuple[str, str, str, str] | None:
+        """Return the letters of blocks, those that the held operand sums over and gives, what the other keeps; None: no matrix.
 
         `dots` are letters for the axes that an ellipsis of the other stands for.
         """
@@ -226,21 +226,28 @@ class Einsum(Operator):
         held, other = parts[slot], parts[1 - slot]
         summed, given = _among(held, set(other) - set(output)), _among(held, set(output) - set(other))
         kept = _among(other, set(output) - set(held))
-        is_matrix = len(summed) + len(given) == len(held) and len(summed) + len(kept) == len(other)
-        return (summed, given, kept) if is_matrix and summed and given else None
+        shared = _among(held, set(other) & set(output))
+        is_matrix = len(shared + summed + given) == len(held) and len(shared + summed + kept) == len(other)
+        return (shared, summed, given, kept) if is_matrix and summed and given else None
 
     def matrices(self, constants: Mapping[str, Array]) -> dict[str, Stored]:
-        """Return a constant operand of which every letter is summed over with the other or appears in the output alone."""
+        """Return a constant operand of which every letter is summed over with the other or appears in the output.
+
+        One that all three have, a head say, makes blocks; an axis of one that stands for many stays digital.
+        """
         for slot in (1, 0):
             name = self.node.inputs[slot] if slot < len(self.node.inputs) else ""
             found = self.plan(slot) if name in constants and len(self.node.inputs) == 2 else None
             if found is None:
                 continue
-            summed, given, _ = found
+            shared, summed, given, _ = found
             letters = self.letters()[0][slot]
-            held = constants[name].transpose([letters.index(c) for c in summed + given])
-            rows = math.prod(held.shape[: len(summed)])
-            return {("left", "right")[slot]: Stored(name, one_block(held.reshape(rows, -1)), (summed, given, letters))}
+            held = constants[name].transpose([letters.index(c) for c in shared + summed + given])
+            blocks, rows = (math.prod(part) for part in (held.shape[: len(shared)], held.shape[len(shared) :][: len(summed)]))
+            if 1 in held.shape[: len(shared)]:
+                continue
+            stored = np.asarray(held, np.float64).reshape(blocks, rows, -1)
+            return {("left", "right")[slot]: Stored(name, stored, (shared, summed, given, letters))}
         return {}
 
     def run(self, inputs: Sequence[Any], held: Held) -> tuple[Any, ...]:
@@ -255,12 +262,12 @@ class Einsum(Operator):
             found = self.plan(slot, dots)
             if found is None:
                 continue
-            summed, given, kept = found
+            shared, summed, given, kept = found
             letters, output = (text.replace("...", dots) for text in (letters, output))
             size = {**dict(zip(letters, x.shape)), **dict(zip(parts[slot], inputs[slot].shape))}
-            x = x.transpose([letters.index(c) for c in kept + summed])
-            y = held[name](x.reshape(*x.shape[: len(kept)], -1)).reshape([size[c] for c in kept + given])
-            return (y.transpose([(kept + given).index(c) for c in output]),)
+            x = x.transpose([letters.index(c) for c in kept + shared + summed])
+            y = held[name](x.reshape(*x.shape[: len(kept)], -1)).reshape([size[c] for c in kept + shared + given])
+            return (y.transpose([(kept + shared + given).index(c) for c in output]),)
         space = self.space(inputs)
         charge(space)
         size, before = self.sizes(inputs)
