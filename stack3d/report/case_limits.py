@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from stack3d.report.study_answers import labels_of, labels_with_name, swept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import xarray as xr
+
+Rows = list[tuple[str, ...]]
 
 HEAD = "limits and warnings"
 """Heading of the column of `notes`."""
@@ -43,6 +45,14 @@ def notes(tree: xr.DataTree) -> list[str]:
         parts += [f"{others} warning{'s' if others > 1 else ''}"] if others else []
         found.append("; ".join(parts))
     return found if any(found) else []
+
+
+def with_notes(tree: xr.DataTree, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], Rows]:
+    """Head and rows of a table of all cases with a column of `notes` before the last one, where there are any."""
+    found = notes(tree)
+    if not found:
+        return head, list(rows)
+    return (*head[:-1], HEAD, head[-1]), [(*row[:-1], note, row[-1]) for row, note in zip(rows, found)]
 
 
 def told(tree: xr.DataTree) -> str:

@@ -231,8 +231,7 @@ def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
         links.append((figure.name, figure.title))
         body += page.section(figure, figure.name)
     head, rows = study_answers.table(tree)
-    if notes := case_limits.notes(tree):
-        head, rows = (*head[:-1], case_limits.HEAD, head[-1]), [(*r[:-1], n, r[-1]) for r, n in zip(rows, notes)]
+    head, rows = case_limits.with_notes(tree, head, rows)
     named = next((pair for group, pair in NAMED_CASES.items() if group in tree.children), None)
     if named is not None:
         head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]

@@ -346,15 +346,21 @@ def varies(tree: xr.DataTree, name: str) -> bool:
     return finite.size > 1 and bool(np.ptp(finite) > least)
 
 
+def _refuse_studies(names: Sequence[str], trees: Sequence[xr.DataTree]) -> None:
+    """Raise ResultsError where results that shall stand beside each other are studies."""
+    studies = [f"{name} (of {tree.dataset['status'].size} cases)" for name, tree in zip(names, trees) if swept(tree)]
+    if studies:
+        is_one = len(studies) == 1
+        text = f"{' and '.join(studies)} {'is a study' if is_one else 'are studies'}, and a page compares single cases"
+        raise ResultsError(f"{text}; report {'it' if is_one else 'each'} alone, or name folders of cases: RESULTS/cases/HASH")
+
+
 def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
     """A study along ``case`` of results that were run one by one; raises ResultsError when one is a study itself."""
     import xarray as xr
 
     names = [Facts(tree).name for tree in trees]
-    if studies := [f"{name} (of {tree.dataset['status'].size} cases)" for name, tree in zip(names, trees) if swept(tree)]:
-        is_one = len(studies) == 1
-        text = f"{' and '.join(studies)} {'is a study' if is_one else 'are studies'}, and a page compares single cases"
-        raise ResultsError(f"{text}; report {'it' if is_one else 'each'} alone, or name folders of cases: RESULTS/cases/HASH")
+    _refuse_studies(names, trees)
     labels = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
     root = xr.Dataset({"status": ("case", np.full(len(trees), "done"))}, coords={"case": labels})
     root["summary"] = ("case", np.array([str(tree.attrs.get("summary", "")) for tree in trees]))

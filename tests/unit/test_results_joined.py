@@ -156,3 +156,12 @@ TREES = st.recursive(
 def test_the_resolved_scenario_reads_back(tree: dict) -> None:
     text = "".join(results.case_tree._yaml_lines(tree, 0)) or "{}"
     assert json.dumps(yamlfile.parse_text(text, "x")) == json.dumps(tree)
+
+
+def test_summaries_stand_beside_the_cases_and_a_case_folder_opens(tmp_path: Path) -> None:
+    tree = run(tmp_path, '{power.sources.spot.power: ["1 W", "-1 W"]}')
+    for i in range(2):
+        folder = tmp_path / "out" / "small" / "cases" / str(tree["case_hash"].values[i])[:12]
+        one = stack3d.open_results(folder)
+        assert str(tree["summary"].values[i]) == one.attrs["summary"]
+        assert float(one["thermal/heat_in"]) == float(tree["thermal/heat_in"][i])

@@ -285,7 +285,7 @@ def _apart(cells: list[str], values: Mapping[str, Sequence[float]]) -> tuple[str
 def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
     """Unit of every column by name."""
     columns: dict[str, str] = {}
-    problems = []
+    problems: list[Problem] = []
     for place, title in enumerate(titles, 1):
         name, _, unit = title.strip().removesuffix("]").partition("[")
         name, unit = name.strip().lower(), unit.strip()
@@ -322,15 +322,21 @@ def _unknown(name: str, *, with_known: bool = True) -> str:
         example = "kohm" if meant == "resistance" or "ohm" in unit else _example(meant)
         example = unit.strip(" )") if meant == "time" and unit.strip(" )") in ("h", "min", "s") else example
         return f"unknown column {name!r}: write it as '{meant}{f' [{example}]' if example else ''}'"
-    plain, _, ending = name.replace(" ", "_").rpartition("_")
-    meant = USUAL.get(plain.replace("_", " "), plain) if ending in ENDINGS else ""
-    if plain == "t" and ENDINGS.get(ending) in TIMES:
-        meant = "time"
-    if meant in known:
-        return f"unknown column {name!r}: write it as '{meant} [{ENDINGS[ending]}]'"
+    if written := _with_ending(name):
+        return f"unknown column {name!r}: write it as '{written}'"
     header = "'temperature [degC],time [h],level [uS],conductance [uS],cell'"
     more = f"; known: {', '.join(known)}; a header is, say, {header}" if with_known else ""
     return f"unknown column {name!r}{did_you_mean(name, known)}{more}"
+
+
+def _with_ending(name: str) -> str:
+    """How to write a title that ends with its unit, as ``temp_c`` does; empty where it is not understood."""
+    plain, _, ending = name.replace(" ", "_").rpartition("_")
+    if ending not in ENDINGS:
+        return ""
+    is_time = plain == "t" and ENDINGS[ending] in TIMES
+    meant = "time" if is_time else USUAL.get(plain.replace("_", " "), plain)
+    return f"{meant} [{ENDINGS[ending]}]" if meant in ("resistance", *DIMENSIONS) else ""
 
 
 def _example(name: str) -> str:
