@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-Rows = list[tuple[str, ...]]
 
 HEAD = "limits and warnings"
 """Heading of the column of `notes`."""
@@ -47,7 +46,9 @@ def notes(tree: xr.DataTree) -> list[str]:
     return found if any(found) else []
 
 
-def with_notes(tree: xr.DataTree, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], Rows]:
+def with_notes(
+    tree: xr.DataTree, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Head and rows of a table of all cases with a column of `notes` before the last one, where there are any."""
     found = notes(tree)
     if not found:
