@@ -30,6 +30,8 @@ KINDS = {
 """First word of a kind of mistake → what is wanted."""
 
 MISSING = "is missing"
+LISTED = {"solver": "solvers", "geometry": "geometries", "cooling": "cooling", "device": "devices"}
+"""Key of a scenario → kind of deck that it may name, as ``stack3d list`` calls it."""
 UNSAID = ("name", "title", "source", "assumed")
 """Keys that are not told where a mapping is wanted."""
 ENDS = {"gt": "more than {}", "ge": "{} or more", "lt": "less than {}", "le": "at most {}"}
@@ -122,6 +124,12 @@ def _ranges(said: Sequence[Any], unit: str) -> list[str]:
     if {"ge", "le"} <= set(ends):
         return [*words, f"from {ends['ge']:g} to {ends['le']:g} {unit}".rstrip()]
     return words + [ENDS[name].format(f"{ends[name]:g} {unit}".rstrip()) for name in ENDS if name in ends]
+
+
+def _named(path: Sequence[str | int]) -> str:
+    """Where the names stand that a missing key of a scenario may have."""
+    kind = LISTED.get(str(path[0]), "") if len(path) == 1 else ""
+    return f": `stack3d list {kind}` has names for it" if kind else ""
 
 
 def _example(annotations: Sequence[Any]) -> str:
@@ -237,7 +245,13 @@ def message_of(
         lacks = lacking.pop(path[:-1], [])
         if lacks and isinstance(lacks[0], int):
             return f"wants {lacks[-1] + 1 if isinstance(lacks[-1], int) else len(lacks)} values, got {lacks[0]}"
-        return None if not lacks else _lacks(lacks) if len(lacks) > 1 else f"{MISSING}{_example(annotations_at(model, path))}"
+        return (
+            None
+            if not lacks
+            else _lacks(lacks)
+            if len(lacks) > 1
+            else f"{MISSING}{_named(path)}{_example(annotations_at(model, path))}"
+        )
     return _said_of(item, path, model)
 
 

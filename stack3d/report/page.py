@@ -245,10 +245,11 @@ def provenance(facts: Facts) -> str:
     ]
     parts = [f"<h2>Where this comes from</h2>{table([row for row in facts_of_run if row[1]], ('what', 'value'))}"]
     references = (facts.json("references") or {}).items()
-    for kind, said, why in (("assumed: ", "assumed numbers", "why"), ("source: ", "numbers with a source", "source")):
+    for kind, said, why in (("assumed: ", "assumed number{}", "why"), ("source: ", "number{} with a source", "source")):
         rows = [(key, text.removeprefix(kind)) for key, text in references if text.startswith(kind)]
         if rows:
-            parts.append(f"<details><summary>{len(rows)} {said}</summary>{table(rows, ('key', why))}</details>")
+            heading = f"{len(rows)} {said.format('s' * (len(rows) > 1))}"
+            parts.append(f"<details><summary>{heading}</summary>{table(rows, ('key', why))}</details>")
     if "resolved_scenario" in attrs:
         scenario = escape(str(attrs["resolved_scenario"]))
         parts.append(f"<details><summary>the scenario with every deck spelled out</summary><pre>{scenario}</pre></details>")

@@ -138,3 +138,11 @@ def test_a_full_disk_is_called_so_whatever_the_library_says(
     with pytest.raises(ResultsError) as caught:
         write_tree(work / "a.nc", xr.DataTree())
     assert f"a.nc cannot be written {words}" in str(caught.value)
+
+
+def test_a_missing_deck_says_which_command_lists_them(tmp_path: Path, capfd) -> None:
+    path = tmp_path / "bare.yaml"
+    path.write_text("\n".join(line for line in LINES if not line.startswith("solver")))
+    assert exit_code("validate", str(path)) == 2
+    assert "solver: is missing: `stack3d list solvers` has names for it" in capfd.readouterr().err
+    assert exit_code("list", "geometries") == 0
