@@ -41,6 +41,9 @@ MOST_TOLD = 6
 COUNTS = ("footprint", "layer")
 """What x and y of a floorplan may count from the corner of."""
 
+HEADER = "name,x [mm],y [mm],width [mm],height [mm],power [W]"
+"""First line of a floorplan as CSV, for messages."""
+
 Unit = Mapping
 """Name, x and y as [lower, upper] with units, and perhaps power and material; knows file and line of each."""
 
@@ -202,6 +205,7 @@ def _columns(head: list[str], place: FileLine) -> dict[str, str]:
     if wrong:
         listed = ", ".join(k if len(k) <= FEW else few(k) for k in wrong[:MOST_TOLD])
         message = f"columns are {', '.join(NEEDED)} and perhaps power and material; wrong or missing: {listed}"
+        message += f"; a header is, say, {HEADER!r}"
         raise DeckError(Problem("", message, *place))
     if bare := [k for k in (*NEEDED[1:], "power") if units_of.get(k) == ""]:
         raise DeckError(Problem("", f"column {bare[0]} wants its unit, as '{bare[0]} [mm]' or 'power [W]'", *place))

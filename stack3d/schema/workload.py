@@ -322,6 +322,7 @@ class PowerMapDeck(DeckModel):
     def _names_differ(self) -> Self:
         if twice := repeated(source.name for source in self.sources):
             raise ValueError(
-                f"sources: names are given twice: {', '.join(twice)}; traces and overrides address sources by name"
+                f"sources: names are given twice: {', '.join(twice)}; traces and overrides address sources by name, and"
+                " units of a floorplan with power are sources too"
             )
         return self

@@ -145,7 +145,10 @@ def test_a_wrong_header_is_told_before_the_rows_are_read(tmp_path: Path, monkeyp
     read: list[str] = []
     lines = yamlfile.lines_of
     monkeypatch.setattr(yamlfile, "lines_of", lambda *given: (read.append(line) or line for line in lines(*given)))
-    with pytest.raises(DeckError, match=r"long.csv:1: columns are .*wrong or missing: x0, y0, x, y, width, height$"):
+    with pytest.raises(
+        DeckError,
+        match=r"long.csv:1: columns are .*wrong or missing: x0, y0, x, y, width, height; a header is, say, 'name,x \[mm\],",
+    ):
         floorplans.read(path)
     assert len(read) == 1
 
