@@ -107,7 +107,7 @@ class MatMul(_OfTwo):
             return (np.moveaxis(y.reshape(*beside.shape[:-1], b.shape[-1]), -2, -3),)
         if "right" in held:
             y = held["right"](a)
-            return (y.reshape(*[1] * (b.ndim - a.ndim), *y.shape),)
+            return (y.reshape(*[1] * (b.ndim - max(a.ndim, 2)), *y.shape),)
         if "left" in held:
             return (np.swapaxes(held["left"](np.swapaxes(b, -1, -2)), -1, -2),)
         if a.ndim > 1 and b.ndim > 1:
