@@ -88,7 +88,7 @@ def stretched_log_resistance(conductance: Reals, reduced_time: Reals, *, shape: 
     return np.maximum(result, np.minimum(conductance, saturation))
 
 
-def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, final: float) -> Reals:
+def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, final: Reals | float) -> Reals:
     r"""First-order loss with a stretching exponent, each cell with the reduced time of its own barrier.
 
     Parameters
@@ -99,7 +99,7 @@ def relax_towards(conductance: Reals, reduced_time: Reals, *, shape: float, fina
         :math:`x_i = \int dt/\tau_i(T)`. [-]
     shape : float
         β. [-]
-    final : float
+    final : float or ndarray, broadcast against `conductance`
         G_inf. [S]
 
     Returns
@@ -367,6 +367,9 @@ class DistributedBarriers(_Activated):
 RISING = 64.0
 """Added to the draw of a cell that drifts to low resistance, so that one number tells direction and barrier."""
 
+_IN_CACHE = 1 << 15
+"""Draws turned at once: what they need on the way stays in the processor's cache."""
+
 
 @RETENTION.register("both_directions")
 class BothDirections(DistributedBarriers):
@@ -385,25 +388,30 @@ class BothDirections(DistributedBarriers):
         from scipy.special import ndtr, ndtri
 
         # the lowest `rising` share of the draws goes up; within each direction the draw is stretched to a normal one again
-        share = ndtr(np.asarray(draw, np.float64))
-        up = share < self.rising
-        within = np.where(up, share / max(self.rising, 1e-300), (share - self.rising) / max(1 - self.rising, 1e-300))
-        return np.asarray(ndtri(np.clip(within, 1e-9, 1 - 1e-9)) + RISING * up, draw.dtype)
+        result = np.array(draw, order="C")
+        flat = result.reshape(-1)
+        for first in range(0, flat.size, _IN_CACHE):
+            part = flat[first : first + _IN_CACHE]
+            share = ndtr(np.asarray(part, np.float64))
+            up = share < self.rising
+            within = np.where(up, share / max(self.rising, 1e-300), (share - self.rising) / max(1 - self.rising, 1e-300))
+            part[:] = ndtri(np.clip(within, 1e-9, 1 - 1e-9)) + RISING * up
+        return result
 
     @override
     def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
         if isinstance(draw, np.ndarray):
-            draw = draw - RISING * (draw > RISING / 2)
+            draw = np.where(draw > RISING / 2, draw - draw.dtype.type(RISING), draw)
         return super().rate(temperature, draw, device)
 
     @override
     def conductance(
         self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
     ) -> Reals:
-        down = super().conductance(programmed, target, reduced_time, age, draw, device)
-        final = device.g_max if self.rising_conductance is None else self.rising_conductance
-        up = relax_towards(programmed, reduced_time, shape=self.shape, final=final)
-        return np.where(np.asarray(draw) > RISING / 2, up, down)
+        up = device.g_max if self.rising_conductance is None else self.rising_conductance
+        down = device.g_min if self.final_conductance is None else self.final_conductance
+        final = np.where(np.asarray(draw) > RISING / 2, programmed.dtype.type(up), programmed.dtype.type(down))
+        return relax_towards(programmed, reduced_time, shape=self.shape, final=final)
 
 
 class _GapGrowth(RetentionLaw):

@@ -55,7 +55,7 @@ class StateMix(TemperatureDependence):
         if self.crossover == 1:
             return semiconducting(temperature, reference, energy)
         # the logarithms of the two forms are mixed
-        log_factor = np.log(semiconducting(temperature, reference, 1.0)).astype(level.dtype) * energy
+        log_factor = ((1 / reference - 1 / temperature) / BOLTZMANN).astype(level.dtype) * energy
         log_metal = np.log(metallic(temperature, reference, self.temperature_coefficient)).astype(level.dtype)
         half = max(self.crossover_width, 1e-6)
         share = np.clip((level - (self.crossover - half)) / (2 * half), 0, 1)
