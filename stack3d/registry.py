@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import FrameType, MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
-
-import numpy as np
 
 from stack3d.errors import (
     EXIT_INSTALLED,
@@ -32,6 +30,9 @@ from stack3d.errors import (
     unexpected,
     unknown_name,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Objection = str | None
 """What is wrong with an answer and what was wanted; None for a good one."""
@@ -334,6 +335,8 @@ def _same(one: Any, other: Any) -> bool:
 
 def still(value: Any) -> Any:
     """An array that cannot be written to, and a mapping of such; anything else as it is."""
+    import numpy as np
+
     if type(value) in (dict, MappingProxyType) and any(isinstance(one, np.ndarray) for one in value.values()):
         return {key: still(one) for key, one in value.items()}
     if not isinstance(value, np.ndarray):
@@ -358,6 +361,8 @@ def held_still(*objects: Any) -> Iterator[None]:
 
 def _arrays_of(value: Any, depth: int) -> Iterator[np.ndarray[Any, Any]]:
     """Arrays that an object of this package holds, through its attributes, mappings and sequences."""
+    import numpy as np
+
     if isinstance(value, np.ndarray):
         yield value
     if depth == 0 or isinstance(value, str | bytes | np.ndarray | type):
@@ -374,11 +379,15 @@ def _arrays_of(value: Any, depth: int) -> Iterator[np.ndarray[Any, Any]]:
 
 def _own(value: Any) -> Any:
     """An array that may be written to; anything else as it is."""
+    import numpy as np
+
     return value.copy() if isinstance(value, np.ndarray) and not value.flags.writeable else value
 
 
 def numbers(value: Any, wanted: str = "finite numbers") -> Objection:
     """What keeps a value from being finite real numbers, of any shape."""
+    import numpy as np
+
     try:
         array = np.asarray(value)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stack3d import __version__
-from stack3d.errors import DeckError, ResultsError, Stack3dError, brief, reason_of
+from stack3d.errors import DeckError, ResultsError, Stack3dError, brief, reason_of, unknown_name
 
 if TYPE_CHECKING:
     from stack3d.progress import Observer
@@ -19,22 +19,35 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def known(incomplete: str) -> list[str]:
-    """Names of scenarios, and files here, that begin so: what a shell offers."""
-    from stack3d.decks import available
+def decks_of(kind: str) -> Callable[[str], list[str]]:
+    """What a shell offers where a deck of a kind is wanted: names, and files here, without a look into any of them."""
 
-    names = [*available("scenarios"), *(path.name for path in sorted(Path().glob("*.yaml")))]
-    return [name for name in names if name.startswith(incomplete)]
+    def known(incomplete: str) -> list[str]:
+        from stack3d.decks import folders
+
+        named = [path.stem for folder in folders(kind) for path in sorted(folder.glob("*.yaml"))]
+        names = dict.fromkeys([*named, *(path.name for path in sorted(Path().glob("[!.]*.yaml")))])
+        return [name for name in names if name.startswith(incomplete)]
+
+    return known
+
+
+def among(*words: str) -> Callable[[str], list[str]]:
+    """What a shell offers where one of a few words is wanted."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
 SOME: dict[str, Any] = {
     "help": "Scenario files, or names of shipped scenarios (`stack3d list scenarios`).",
     "metavar": "SCENARIO...",
-    "autocompletion": known,
+    "autocompletion": decks_of("scenarios"),
 }
 Scenarios = Annotated[list[str], typer.Argument(**SOME)]
 One = Annotated[
-    str, typer.Argument(help="A scenario file, or the name of a shipped one.", metavar="SCENARIO", autocompletion=known)
+    str,
+    typer.Argument(
+        help="A scenario file, or the name of a shipped one.", metavar="SCENARIO", autocompletion=decks_of("scenarios")
+    ),
 ]
 Overrides = Annotated[
     list[str],
@@ -70,10 +83,22 @@ def free(output: Path | None) -> Path | None:
     return output
 
 
+SHOWN = ("auto", "bar", "plain", "none")
+"""Ways to show the progress of one piece of work."""
+Progress = Annotated[
+    str,
+    typer.Option(
+        "--progress", help="How to show progress: auto, bar, plain (lines on stderr) or none.", autocompletion=among(*SHOWN)
+    ),
+]
+
+
 def observed(progress: str) -> Observer:
-    """Who shows progress, by the word of ``--progress``."""
+    """Who shows progress, by the word of ``--progress``; raises UnknownNameError."""
     from stack3d.progress import observer_for
 
+    if progress not in SHOWN:
+        raise unknown_name("progress", progress, SHOWN)
     return observer_for(progress)
 
 

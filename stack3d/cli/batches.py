@@ -15,6 +15,7 @@ from stack3d.cli.arguments import (
     Memory,
     Overrides,
     Scenarios,
+    among,
     app,
     aside,
     fail,
@@ -39,7 +40,10 @@ def run(
     overrides: Overrides = [],  # noqa: B006  (typer reads it, nobody changes it)
     force: Annotated[bool, typer.Option("--force", help="Run cases again although they are done and unchanged.")] = False,
     until: Annotated[
-        str | None, typer.Option("--until", help="'thermal': stop after the temperatures of the first epoch.")
+        str | None,
+        typer.Option(
+            "--until", help="'thermal': stop after the temperatures of the first epoch.", autocompletion=among("thermal")
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -49,7 +53,12 @@ def run(
         str | None, typer.Option("--scheduler", help="Address of a running Dask scheduler.", metavar="ADDRESS")
     ] = None,
     progress: Annotated[
-        str, typer.Option("--progress", help="How to show progress: auto, bar, plain, json (lines on stderr) or none.")
+        str,
+        typer.Option(
+            "--progress",
+            help="How to show progress: auto, bar, plain, json (lines on stderr) or none.",
+            autocompletion=among("auto", "bar", "plain", "json", "none"),
+        ),
     ] = "auto",
     memory: Memory = None,
     levers: Annotated[

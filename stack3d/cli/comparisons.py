@@ -13,9 +13,9 @@ from stack3d.constants import ZERO_CELSIUS
 
 @app.command()
 def verify(scenario: One, overrides: Overrides = []) -> None:  # noqa: B006
-    """Print the error of the solver against an exact series.
+    """Compare the solver with an exact series.
 
-    Says why where a scenario has no exact series.
+    Prints the error of each place, or says why where a scenario has no exact series.
     """
     from stack3d import decks
     from stack3d.case.placing import placed
@@ -39,7 +39,7 @@ def compare_placements(
     output: Annotated[Path | None, typer.Option("-o", "--output", callback=free, help="Also write a netCDF file.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Compare all placements of a network on its stack.
+    """Compare all placements of a network.
 
     Prints how hot each one gets, and how many kelvin it gains over `spread`.
     """

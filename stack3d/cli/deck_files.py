@@ -8,20 +8,41 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import app
+from stack3d.cli.arguments import among, app
 from stack3d.errors import DeckError, unknown_name
 
 LAWS = "laws"
 """What `list` names beside kinds of decks."""
 
 
+def _kinds(incomplete: str) -> list[str]:
+    """Kinds of decks that begin so: what a shell offers."""
+    from stack3d.decks import KINDS
+
+    return among(*KINDS)(incomplete)
+
+
+def _starters(incomplete: str) -> list[str]:
+    """What a scenario may start from."""
+    from stack3d.decks.starting import starters
+
+    return among(*starters())(incomplete)
+
+
 @app.command(name="list")
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="One kind: materials, geometries, cooling, devices, laws, …; all by default.")
+        str | None,
+        typer.Argument(
+            help="One kind: materials, geometries, cooling, devices, laws, …; all by default.",
+            autocompletion=lambda incomplete: [*_kinds(incomplete), *among(LAWS)(incomplete)],
+        ),
     ] = None,
 ) -> None:
-    """List materials, devices, scenarios and so on by name; laws of devices with the columns of data they are fitted to."""
+    """List materials, devices, scenarios and so on.
+
+    Laws of devices come with the columns of data that they are fitted to.
+    """
     from stack3d import decks, yamlfile
 
     if kind is not None and kind not in (*decks.KINDS, LAWS):
@@ -54,9 +75,11 @@ def _list_laws() -> None:
 
 @app.command()
 def schema(
-    kind: Annotated[str, typer.Argument(help="Kind of deck: scenarios, geometries, materials, devices, …")] = "scenarios",
+    kind: Annotated[
+        str, typer.Argument(help="Kind of deck: scenarios, geometries, materials, devices, …", autocompletion=_kinds)
+    ] = "scenarios",
 ) -> None:
-    """Print the JSON Schema of a kind of deck, for editors."""
+    """Print the JSON Schema of decks, for editors."""
     from stack3d.decks import deck_schema
 
     typer.echo(json.dumps(deck_schema(kind), indent=1))
@@ -65,7 +88,9 @@ def schema(
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the scenario; the file is NAME.yaml.", metavar="NAME")],
-    kind: Annotated[str, typer.Option("--kind", help="What to start from: chip, package or device.")] = "chip",
+    kind: Annotated[
+        str, typer.Option("--kind", help="What to start from: chip, package or device.", autocompletion=_starters)
+    ] = "chip",
 ) -> None:
     """Write a commented scenario to start from."""
     from stack3d.decks.starting import start

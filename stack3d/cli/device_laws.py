@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from stack3d.cli.arguments import app, free, observed, parsed
+from stack3d.cli.arguments import Progress, among, app, decks_of, free, observed, parsed
 from stack3d.errors import EXIT_OTHER, DeckError
 
 if TYPE_CHECKING:
     from stack3d.devices.fitting import Fit
+
+
+def _laws(incomplete: str) -> list[str]:
+    """Names of device laws that begin so: what a shell offers."""
+    from stack3d.devices.fitting import listed_laws
+
+    return among(*dict.fromkeys(name for _, _, laws in listed_laws() for name in laws))(incomplete)
 
 
 @app.command()
@@ -29,19 +36,21 @@ def fit(
             help="Law to fit (`stack3d list laws`); without it those that suit the columns are listed. "
             "Repeat it to compare two laws of a mechanism, or to fit several mechanisms.",
             metavar="NAME",
+            autocompletion=_laws,
         ),
     ] = [],  # noqa: B006
     start: Annotated[
-        str | None, typer.Option("--start", help="Device deck to begin with; its other mechanisms are kept.")
+        str | None,
+        typer.Option(
+            "--start", help="Device deck to begin with; its other mechanisms are kept.", autocompletion=decks_of("devices")
+        ),
     ] = None,
     held: Annotated[
         list[str], typer.Option("--hold", help="Parameter to hold at a value. Can be repeated.", metavar="KEY=VALUE")
     ] = [],  # noqa: B006
     page: Annotated[Path | None, typer.Option("--report", help="Page with the fit; beside the deck by default.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random draws.")] = 1,
-    progress: Annotated[
-        str, typer.Option("--progress", help="How to show progress: auto, bar, plain (lines on stderr) or none.")
-    ] = "auto",
+    progress: Progress = "auto",
 ) -> None:
     """Fit device laws to measurements.
 
@@ -119,7 +128,10 @@ def _offer(suited: Mapping[str, Sequence[str]]) -> NoReturn:
 
 @app.command(name="validate-models")
 def validate_models() -> None:
-    """Check every device law against published numbers; predictions that are known to miss are told and count as found."""
+    """Check device laws against published ones.
+
+    Predictions that are known to miss published numbers are told, and count as found.
+    """
     from stack3d.devices import validation
 
     rows = validation.table()

@@ -18,7 +18,7 @@ def mesh(
     output: Annotated[Path, typer.Option("-o", "--output", callback=free, help="Mesh file to write: .msh, .vtu, .xdmf, …")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Write the mesh of a scenario with its named regions."""
+    """Write the mesh with its named regions."""
     from stack3d import decks
     from stack3d.case import check
     from stack3d.geometry.gmsh_model import named_model, write_mesh

@@ -11,6 +11,7 @@ from stack3d.cli.arguments import (
     Films,
     Results,
     Threshold,
+    among,
     app,
     drawn_from,
     films_of,
@@ -46,7 +47,12 @@ def plot(
     figures: Annotated[
         list[str], typer.Option("--figure", help="Figure to draw, all by default. Can be repeated.", metavar="NAME")
     ] = [],  # noqa: B006
-    kind: Annotated[str, typer.Option("--format", help="Format of the files of a folder: png, svg or pdf.")] = "png",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Format of the files of a folder: png, svg or pdf.", autocompletion=among("png", "svg", "pdf")
+        ),
+    ] = "png",
     threshold: Threshold = None,
 ) -> None:
     """Save the figures of a result as image files."""
@@ -84,7 +90,12 @@ def export(
     film: Films = [],  # noqa: B006
     places: Annotated[
         str | None,
-        typer.Option("--of", help="Rows of a .csv: blocks, cells, layers or probes; blocks by default.", metavar="KIND"),
+        typer.Option(
+            "--of",
+            help="Rows of a .csv: blocks, cells, layers or probes; blocks by default.",
+            metavar="KIND",
+            autocompletion=among("blocks", "cells", "layers", "probes"),
+        ),
     ] = None,
 ) -> None:
     """Write heat for other tools.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Memory, One, Overrides, app, free, limit_memory, observed, parsed
+from stack3d.cli.arguments import Memory, One, Overrides, Progress, app, free, limit_memory, observed, parsed
 
 
 @app.command()
@@ -18,12 +18,10 @@ def train(
     calibrate_only: Annotated[
         bool, typer.Option("--calibrate-only", help="Change only scales and biases, from column statistics; needs no torch.")
     ] = False,
-    progress: Annotated[
-        str, typer.Option("--progress", help="How to show progress: auto, bar, plain, json (lines on stderr) or none.")
-    ] = "auto",
+    progress: Progress = "auto",
     memory: Memory = None,
 ) -> None:
-    """Train a network against the noise of its chip.
+    """Train a network for the noise of its chip.
 
     Goes on where it was interrupted.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,63 @@ def test_run_without_a_scenario_says_what_there_is(capsys: pytest.CaptureFixture
 def test_a_shell_completes_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("quiet.yaml").touch()
-    assert arguments.known("qui") == ["quickstart", "quiet.yaml"]
+    Path(".quick.yaml").touch()
+    assert arguments.decks_of("scenarios")("qui") == ["quickstart", "quiet.yaml"]
+    assert ".quick.yaml" not in arguments.decks_of("scenarios")("")
+
+
+OFFERED = {
+    "stack3d ru": {"run"},
+    "stack3d run quick": {"quickstart"},
+    "stack3d run --unt": {"--until"},
+    "stack3d run quickstart --until ": {"thermal"},
+    "stack3d run quickstart --progress ": {"auto", "bar", "plain", "json", "none"},
+    "stack3d new mine --kind ": {"chip", "device", "package"},
+    "stack3d list ": {*decks.KINDS, "laws"},
+    "stack3d schema ": set(decks.KINDS),
+    "stack3d fit bakes.csv --progress ": set(arguments.SHOWN),
+    "stack3d fit bakes.csv --law str": {"stretched_log_resistance"},
+    "stack3d fit bakes.csv --start pcm": {"pcm_gst", "pcm_hermes_1dev", "pcm_hermes_2dev"},
+    "stack3d plot results --format ": {"png", "svg", "pdf"},
+    "stack3d export results --of ": {"blocks", "cells", "layers", "probes"},
+}
+"""By what is typed, what a shell offers."""
+
+
+@pytest.mark.parametrize("typed", OFFERED)
+def test_bash_offers_what_may_stand_there(typed: str, tmp_path: Path) -> None:
+    """In bash itself, by the script that it gets."""
+    words = [*typed.split(), *([""] if typed.endswith(" ") else [])]
+    program = f"""
+        export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
+        source <(_STACK3D_COMPLETE=source_bash stack3d)
+        COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}
+        _stack3d_completion stack3d
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert set(done.stdout.split()) == OFFERED[typed], done.stderr
+
+
+def test_a_shell_is_answered_before_anything_large_is_loaded(tmp_path: Path) -> None:
+    program = (
+        "import atexit, sys; sys.argv = ['stack3d']; from stack3d.__main__ import main\n"
+        "atexit.register(lambda: print('large:', sorted({'numpy', 'stack3d.schema', 'scipy'} & set(sys.modules))))\nmain()"
+    )
+    asked = {"_STACK3D_COMPLETE": "complete_bash", "COMP_WORDS": "stack3d run quick", "COMP_CWORD": "2"}
+    (tmp_path / "quiet.yaml").write_text("scenario: quiet\n")
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=os.environ | asked, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["quickstart", "large: []"], done.stderr
+
+
+def test_a_word_for_progress_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bakes.csv").write_text("time [s],conductance [uS]\n1,10\n")
+    for words in (("fit", "bakes.csv", "--law", "power_law"), ("train", "neurram_digits", "-o", "net.onnx")):
+        code, text = said(capsys, monkeypatch, *words, "--progress", "plan")
+        assert code == 2 and "unknown progress 'plan' (did you mean 'plain'?)" in text and "\n" not in text.strip()
 
 
 @pytest.mark.parametrize(
