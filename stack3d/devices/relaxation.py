@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from stack3d.constants import BOLTZMANN
 from stack3d.devices.laws import RELAXATION, SPREAD, Reals, RelaxationLaw, SpreadLaw
 from stack3d.devices.levels import Coefficients, Statistics, polynomial
-from stack3d.schema.base import ActivationEnergy, DeckModel, Duration, Fraction, Temperature, bare
+from stack3d.schema.base import NOT_NEGATIVE, ActivationEnergy, DeckModel, Duration, Fraction, Temperature, bare
 from stack3d.schema.device import DeviceDeck
 
 
@@ -52,11 +52,12 @@ class ActivatedRelaxation(RelaxationLaw):
 
 
 class _Logarithmic(Statistics, ActivatedRelaxation):
+    also_fitted: ClassVar[tuple[str, ...]] = ("time_scale",)
     mean_slope: Annotated[float, BeforeValidator(bare)]
     """Mean shift per unit of L, in units of `unit`."""
-    sd_offset: Annotated[float, BeforeValidator(bare)]
+    sd_offset: Annotated[float, BeforeValidator(bare), NOT_NEGATIVE]
     """Standard deviation at L = 0, in units of `unit`."""
-    sd_slope: Annotated[float, BeforeValidator(bare)]
+    sd_slope: Annotated[float, BeforeValidator(bare), NOT_NEGATIVE]
     """Growth of the standard deviation per unit of L, in units of `unit`."""
     time_scale: Duration = 1.0
     """t_r inside the logarithm L."""

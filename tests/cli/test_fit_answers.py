@@ -177,9 +177,9 @@ def test_what_is_assumed_is_told_and_marked_in_the_deck(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["fit", str(data), "--law", "tent", "-o", str(deck)])
     assert done.exit_code == 0, done.output
     assert "optimum_voltage is held at 1 V: assumed, for the data are without voltages" in done.output
-    assert "reference_temperature is held at 300 K: what the law takes where nothing is said" in done.output
+    assert "reference_temperature is held at 358.15 K: the hottest of the data, to count from" in done.output
     text = deck.read_text().replace("\n      ", " ")
-    assert "reference_temperature: {value: 300 K, assumed: what the law takes where nothing is said" in text
+    assert "reference_temperature: {value: 358.15 K, assumed: 'the hottest of the data" in text
     assert "optimum_voltage: {value: 1 V, assumed: 'assumed, for the data are without voltages" in text
     assert "g_max: {value: 1e-06 S, assumed: no conductance among the data}" in text
     assert build_device(load_device(str(deck))).endurance.optimum_voltage == 1.0

@@ -37,7 +37,7 @@ TRUTH = {
     "a third of the times": BAKES,
     "programming errors": {"offset": 0.3e-6, "slope": 0.01},
     "lives": {
-        "cycles_at_reference": 1e6 * np.exp(0.3 / BOLTZMANN * (1 / 300 - 1 / 298.15)),
+        "cycles_at_reference": 1e6 * np.exp(0.3 / BOLTZMANN * (1 / 358.15 - 1 / 298.15)),
         "activation_energy": 0.3,
         "shape": 2.0,
     },

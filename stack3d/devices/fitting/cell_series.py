@@ -15,6 +15,7 @@ from stack3d.devices.fitting.guessed import GuessedDevice
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.quality import Quality, beside_repeats, in_runs
+from stack3d.devices.fitting.scales import ROOM
 from stack3d.devices.laws import CrystallisationLaw, ReadDisturbLaw, RelaxationLaw, RetentionLaw, TemperatureDependence
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
@@ -50,7 +51,7 @@ class Series(Likelihood):
     def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device, self.mechanism = table.columns, device, mechanism
         level = c["level"] if "level" in c else c["target"]
-        temperature = c.get("temperature", np.full(table.rows, 298.15))
+        temperature = c.get("temperature", np.full(table.rows, ROOM))
         self.means = not table.cell
         over_time = mechanism != "temperature_dependence"
         self.axis = "reads" if mechanism == "read_disturb" else "time" if over_time else "temperature"

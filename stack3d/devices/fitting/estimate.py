@@ -15,10 +15,11 @@ from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import FittedSeries
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, distinct, lowered, optima
-from stack3d.devices.fitting.parameters import Free, Parameters, Scales, parameters
+from stack3d.devices.fitting.parameters import Free, Parameters, parameters
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.posterior import FEWEST, PosteriorDraws, draws
 from stack3d.devices.fitting.quality import Quality
+from stack3d.devices.fitting.scales import ROOM, scales_of
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, UnknownNameError, unknown_name
@@ -34,8 +35,6 @@ WEIGHED = 2
 """Times that measurements are weighed anew by draws of the law that was found."""
 DRAWN_APART = 10
 """Every so many draws one weighs the measurements."""
-ROWS = 4
-"""Most levels, and most times, of a table that a fit makes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,8 +238,8 @@ def fit_law(
     data, table = likelihood(mechanism, kind, tables, device)
     given = device.mechanisms.get(mechanism)
     begin = dict(given.parameters) if given is not None and given.law == name else {}
-    found = parameters(kind, _scales(table, device), given=begin, hold=hold or {}, columns=tuple(table.columns))
-    temperatures = tuple(np.unique(table.columns.get("temperature", np.array([298.15]))).tolist())
+    found = parameters(kind, scales_of(table, device), given=begin, hold=hold or {}, columns=tuple(table.columns))
+    temperatures = tuple(np.unique(table.columns.get("temperature", np.array([ROOM]))).tolist())
     energies = [f.key for f in found.free if f.dimension == "activation_energy" and not f.key.endswith(("_sd", "]"))]
     if energies and len(temperatures) < 2 and isinstance(data, (Series, Lives, Populations)):
         raise FitError(
@@ -329,28 +328,6 @@ def chosen(fits: Sequence[Fit]) -> list[Fit]:
     return [
         min((f for f in fits if f.mechanism == m), key=lambda f: f.criterion) for m in dict.fromkeys(f.mechanism for f in fits)
     ]
-
-
-def _scales(table: Table, device: DeviceDeck) -> Scales:
-    c = table.columns
-    time = c.get("time", np.ones(1))
-    return Scales(
-        float(np.max(c.get("temperature", np.array([300.0])))),
-        float(np.max(time)) or 1.0,
-        device.g_max,
-        float(np.median(c.get("cycles", c.get("reads", np.array([1e6]))))),
-        _rows(c, "level" if "level" in c else "target"),
-        _rows(c, "time"),
-        np.unique(c.get("temperature", np.zeros(1))).size,
-    )
-
-
-def _rows(columns: Mapping[str, Floats], name: str) -> tuple[float, ...]:
-    """At most `ROWS` values that a column holds, in order and evenly chosen."""
-    values = np.unique(columns.get(name, np.zeros(0)))
-    if not values.size:
-        return ()
-    return tuple(values[np.unique(np.linspace(0, values.size - 1, ROWS).round().astype(int))].tolist())
 
 
 __all__ = ["Fit", "FitError", "UnknownNameError", "fit_law", "mechanism_of"]

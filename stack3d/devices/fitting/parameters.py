@@ -13,10 +13,11 @@ from pydantic import BaseModel, ValidationError
 from stack3d import decks, units
 from stack3d.constants import BOLTZMANN
 from stack3d.devices.fitting.law_fields import end_of, is_tuple, item_of, part_of, plain
+from stack3d.devices.fitting.scales import Scales
 from stack3d.devices.laws import Law
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
-from stack3d.schema.base import POSITIVE, dimension_of
+from stack3d.schema.base import NOT_NEGATIVE, POSITIVE, dimension_of
 
 WIDE = 2.5
 """Width of the logarithm of a time, a conductance or a count."""
@@ -27,12 +28,16 @@ STARTS = {
     "thermal_resistance": (3e6, WIDE), "conductivity": (1.0, 1.5),
 }  # fmt: skip
 """Start and width (of the logarithm) by dimension."""
+FACTOR = (0.01, 0.1)
+"""Start and width of plain numbers, over what they are small beside."""
 REFERENCES = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 s"}
 USUAL = dict.fromkeys(("unit", "range", "time_offset"), REFERENCES) | {"read_time": {**REFERENCES, "time": "1 us"}}
 """What a law counts from, by name and dimension; of names that begin with ``reference`` by dimension alone."""
 CONVENTION = "by convention: it says what the other numbers mean; --hold sets another"
 FROM_START = "as in the deck to begin with"
 FROM_LAW = "what the law takes where nothing is said; --hold sets another"
+REFERRED = ("reference", "anchor")
+"""What names of temperatures begin with that a law counts from: the data have their own, whatever the law takes else."""
 COUNTED_FROM = ("temperature", "time", "rate")
 """Dimensions of what the numbers of a law count from: what a law takes where nothing is said is told."""
 UNTOLD: dict[str, str] = {"lowest_voltage": "1.4 V", "highest_voltage": "2.4 V", "voltage": "1 V", "length": "100 nm"}
@@ -68,26 +73,6 @@ class Free:
     def text(self, value: float) -> str | float:
         """Value as a deck holds it."""
         return f"{value:.6g} {self.unit}" if self.unit else float(f"{value:.6g}")
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Sizes of the data, from which searches begin."""
-
-    temperature: float = 300.0
-    """Hottest. [K]"""
-    time: float = 1.0
-    """[s]"""
-    conductance: float = 1e-6
-    """Largest. [S]"""
-    cycles: float = 1e6
-    """Or reads."""
-    levels: tuple[float, ...] = ()
-    """Of the data, in order; rows of a table. [S]"""
-    times: tuple[float, ...] = ()
-    """Of the data, in order. [s]"""
-    temperatures: int = 3
-    """How many the data have."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +178,13 @@ class _Sorted:
     """Numbers that keep their default."""
     reasons: dict[str, tuple[Any, str]] = dataclasses.field(default_factory=dict)
     """Held number → its value, and why it is held."""
+    size: float = 1.0
+    """What plain numbers of a law are small beside: the largest conductance, in the unit that the law counts in. [-]"""
 
     def walk(self, model: type[BaseModel], at: str, given: Any, hold: Mapping[str, Any], also: Sequence[str]) -> None:
         """Sort every field of a model whose keys begin with `at`; `also` are sorted though they may be absent."""
+        if "unit" in model.model_fields:
+            self.size = self._in_units({name: hold.get(f"{at}{name}", (given or {}).get(name)) for name in ("unit", "range")})
         for name, field in model.model_fields.items():
             key = f"{at}{name}"
             if name in ("source", "assumed", "valid"):
@@ -210,6 +199,13 @@ class _Sorted:
                 continue
             self._plain_field(key, name, field, inner, start, key in also)
 
+    def _in_units(self, told: Mapping[str, Any]) -> float:
+        """The largest conductance, or that of the measurement, in the unit of a law. [-]"""
+        unit, largest = (
+            None if plain(told[name]) is None else units.parse(plain(told[name]), "conductance") for name in ("unit", "range")
+        )
+        return (largest or self.scales.conductance) / (unit or units.parse(USUAL["unit"]["conductance"], "conductance"))
+
     def _plain_field(self, key: str, name: str, field: Any, inner: Any, start: Any, also: bool) -> None:
         """A field that is no part: rows, a number to fit or to hold, or a word."""
         rows = get_args(inner)[0] if is_tuple(inner) else None
@@ -223,8 +219,9 @@ class _Sorted:
             self.held[key] = start
             self.reasons[key] = start, FROM_START
         elif (dimension := dimension_of(field)) and dimension in COUNTED_FROM and field.default is not None:
-            self.held[key] = f"{field.default:.6g} {units.SI[dimension]}"
-            self.reasons[key] = self.held[key], FROM_LAW
+            measured = dimension == "temperature" and name.startswith(REFERRED)
+            self.held[key] = f"{self.scales.temperature!r} K" if measured else f"{field.default:.6g} {units.SI[dimension]}"
+            self.reasons[key] = self.held[key], self._why(name, dimension) if measured else FROM_LAW
 
     def _part(
         self, model: type[BaseModel], key: str, name: str, start: Any, hold: Mapping[str, Any], also: Sequence[str]
@@ -249,11 +246,12 @@ class _Sorted:
     def _value(self, key: str, name: str, field: Any, inner: Any, start: Any, may_be_absent: bool) -> None:
         """A number, a list of coefficients, or a word, which has to be given."""
         dimension = dimension_of(field) or (item_of((inner,)) if may_be_absent else None)
+        w = FACTOR[1] * self.size
         if isinstance(start, list):
             values = [float(v) for v in start]
-            self.free += [Free(f"{key}[{i}]", "factor", v, max(abs(v), 0.1), linear=True) for i, v in enumerate(values)]
+            self.free += [Free(f"{key}[{i}]", "factor", v, max(abs(v), w), linear=True) for i, v in enumerate(values)]
         elif dimension is None and is_tuple(inner):
-            self.free += [Free(f"{key}[{i}]", "factor", v, 1.0, linear=True) for i, v in enumerate((0.02, 0.0))]
+            self.free += [Free(f"{key}[{i}]", "factor", v * self.size, w, linear=True) for i, v in enumerate((FACTOR[0], 0.0))]
         elif dimension is None and inner is not float:
             if start is None:
                 raise DeckError(Problem(key, "cannot be fitted: give it by --hold, or a deck that has it by --start"))
@@ -312,6 +310,8 @@ class _Sorted:
             return (0.5, 1.0, False) if "." in key and name == "low_resistance" else (0.005, 2.0, False)
         if name == "coefficient" and "reads" in self.columns:
             return 0.1 / self.scales.cycles, WIDE, False
+        if dimension is None and NOT_NEGATIVE in field.metadata:
+            return FACTOR[0] * self.size, WIDE, False
         return *self._usual(name, dim, field), dimension is None
 
     def _usual(self, name: str, dimension: str, field: Any) -> tuple[float, float]:
@@ -319,7 +319,7 @@ class _Sorted:
         scales = self.scales
         if name == "threshold":
             return 0.1, 1.5
-        if name.startswith("reference") and dimension == "time":
+        if (name.startswith("reference") or name == "time_scale") and dimension == "time":
             return next((t for t in scales.times if t > 0), 1.0), WIDE
         if dimension == "fraction":
             if name.startswith(("cycles", "first_reads")):
@@ -333,14 +333,16 @@ class _Sorted:
         if dimension == "inverse_temperature" and name.endswith("isokinetic_temperature"):
             return 1 / scales.temperature, 0.5
         sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
-        return STARTS.get(dimension, (sizes.get(dimension, 0.01), WIDE if dimension else 0.1))
+        if not dimension:
+            return FACTOR[0] * self.size, FACTOR[1] * self.size
+        return STARTS.get(dimension, (sizes.get(dimension, 0.01), WIDE))
 
     def _number(self, key: str, name: str, dimension: str | None, field: Any, start: Any) -> None:
         """One number to fit, counted from the end that the law states."""
         begin, width, linear = self._guess(key, name, dimension, field)
         if start is not None:
             begin = units.parse(start, dimension) if dimension else float(start)
-            width = max(abs(begin), 0.1) if linear else width
+            width = max(abs(begin), FACTOR[1] * self.size) if linear else width
         above, end = 0.0, end_of(field)
         if end is not None:
             above, beside = end

@@ -13,6 +13,7 @@ import numpy as np
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.quality import Quality, beside_known
+from stack3d.devices.fitting.scales import ROOM
 from stack3d.devices.laws import RelaxationLaw, SpreadLaw, TruncationLaw
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
@@ -66,7 +67,7 @@ class Populations(Likelihood):
         """Root of the inverse covariance of every condition's statistics, whose rows it multiplies."""
         self.log_weights = 0.0
         level = c["level"] if "level" in c else c["target"]
-        temperature = c.get("temperature", np.full(table.rows, 298.15))
+        temperature = c.get("temperature", np.full(table.rows, ROOM))
         self.reduced = "sd" not in c
         names = table.cell or tuple(str(i) for i in range(table.rows))
         conditions = Counter((g, t) for _, g, t in set(zip(names, level.tolist(), temperature.tolist())))

@@ -11,6 +11,7 @@ import numpy as np
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.quality import Quality, beside_known
+from stack3d.devices.fitting.scales import ROOM
 from stack3d.devices.laws import ENDURANCE, EnduranceLaw, WindowClosureLaw
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
@@ -26,7 +27,7 @@ class Lives(Likelihood):
     def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device, self.nuisance = table.columns, device, {}
         self.cycles = c["cycles"]
-        self.temperature = c.get("temperature", np.full(table.rows, 298.15))
+        self.temperature = c.get("temperature", np.full(table.rows, ROOM))
         self.voltage = c.get("voltage")
         self.alive = c.get("censored", np.zeros(table.rows)) > 0
         if self.alive.all():
@@ -114,7 +115,7 @@ class Windows(Likelihood):
             text = "cycles alone tell no damage: name a deck with an endurance law by --start, or give a column damage"
             raise DeckError(Problem("", text, str(table.path)))
         law = ENDURANCE[given.law].model_validate(given.parameters)
-        temperature = table.columns.get("temperature", np.full(table.rows, 298.15))
+        temperature = table.columns.get("temperature", np.full(table.rows, ROOM))
         return np.asarray(table.columns["cycles"] / law.cycles(temperature, device))
 
     def _residuals(self, law: WindowClosureLaw) -> Floats:
