@@ -88,6 +88,30 @@ def test_multigrid_is_symmetric_and_positive():
     assert np.vdot(u, mu) > 0 and not mu[~free].any()
 
 
+def test_coarse_levels_drop_flat_elements_and_keep_all_layers():
+    """Thin tiers beside a board that conducts 64 times better across than upright, and a contact: few iterations all the same."""
+    slabs = [
+        {"k": (20.0, 20.0, 20.0 / 64), "thickness": MM, "name": "board"},
+        {"k": 148.0, "thickness": 0.02 * MM, "name": "tier"},
+        {"k": 4.0, "thickness": 0.02 * MM, "contact_resistance": 2e-6},
+        {"k": 400.0, "thickness": 2 * MM},
+    ]
+    die = Block("die", Rectangle(3 * MM, 6 * MM, 3 * MM, 6 * MM), Material("si", (148.0,) * 3, 1.6e6))
+    plain = stack((10 * MM, 10 * MM), slabs)
+    built = replace(plain, layers=tuple(replace(s, blocks=(die,)) if s.name == "tier" else s for s in plain.layers))
+    problem = ThermalProblem(built, grid(built, 40, 40, [8, 4, 4, 8]), Face(1e4, 300.0), Face(20.0, 300.0))
+    solver = TensorSolver(problem, rtol=1e-10, preconditioner="multigrid")
+    solution = solver.solve([HeatSource("hot", "tier", Rectangle(3 * MM, 5 * MM, 3 * MM, 5 * MM), 5.0)])
+    grids = [level.operator.problem.grid for level in solver.inverse.levels]
+    for fine, rough in zip(grids, grids[1:]):
+        assert np.isin(rough.z, fine.z).all() and rough.z.size <= fine.z.size
+        np.testing.assert_allclose(np.bincount(rough.layer, np.diff(rough.z)), np.bincount(fine.layer, np.diff(fine.z)))
+    lines = [grid.layer.tolist().count(1) for grid in grids]
+    assert lines[0] == 4 and lines[1] == 1, "the thin tier is one element high at once"
+    assert grids[1].layer.tolist().count(0) == 8, "heat goes upright too slowly in the board for fewer"
+    assert solution.statistics["iterations"] <= 15 and solution.balance < 1e-9
+
+
 def test_side_films_beside_several_materials_take_few_iterations():
     slabs = [{"k": 148.0, "thickness": 0.3 * MM, "name": "die"}, {"k": 2.0, "thickness": 0.1 * MM, "name": "tim"}]
     built = stack((10 * MM, 10 * MM), slabs)

@@ -1,11 +1,9 @@
-"""Lateral multigrid with z-line smoothing: preconditioner for layers of different footprints and materials; SI units."""
+"""Multigrid with z-line smoothing: preconditioner for layers of different footprints and materials; SI units."""
 
 from __future__ import annotations
 
 import copy
-from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,21 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.fe.krylov import Apply
-from stack3d.grids import Grid, Plane
 from stack3d.layout import Floats
-from stack3d.thermal.grid.cell_properties import CellProperties
-from stack3d.thermal.grid.corner_sums import with_room
+from stack3d.thermal.grid.coarsening import coarse_lines, coarsened
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.operator import GridOperator
 
 COARSEST = 64
 """Lateral nodes at which a level is solved directly."""
-LEFT = 0.6
-"""Share of the lateral nodes that a coarser level has, at most: levels of half skip sizes of elements that no sweep smooths."""
 AT_ONCE = 300_000
 """Size of a field up to which it stays in the cache, so that it is not worked on plane by plane. [byte]"""
-ROUNDING = 1e-9
-"""Relative difference of conductivities that is none: averages of equal ones differ by less."""
 LINE_SPECTRUM = (0.4, 3.0)
 """Interval of eigenvalues, scaled by the lines, that smoothing damps. No element exceeds 3 (stiffness of a cell stretched in
 the plane; a mass matrix reaches 9/4), so that smoothing always contracts; the lower end is chosen by iteration counts."""
@@ -93,7 +85,9 @@ class LineSolver:
 
 
 class LateralMultigrid:
-    """Symmetric V-cycle over laterally coarsened grids, z kept: heat crosses thin layers along lines that are solved exactly.
+    """Symmetric V-cycle over laterally coarsened grids: heat crosses thin layers along lines that are solved exactly.
+
+    Lines along z go where elements are flat beside their width; those between layers stay.
 
     Parameters
     ----------
@@ -109,12 +103,11 @@ class LateralMultigrid:
             grid = self.levels[-1].operator.problem.grid
             if grid.x.size * grid.y.size <= COARSEST:
                 break
-            coarse = coarsened(self.levels[-1].operator)
-            if coarse is None:
+            kept = coarse_lines(self.levels[-1].operator, few=COARSEST)
+            if kept is None:
                 break
-            rough = coarse.problem.grid
-            self.levels[-1].between = _Between(grid.y, rough.y), _Between(grid.x, rough.x)
-            self.levels.append(_Level(coarse))
+            self.levels[-1].between = tuple(map(_Between, (grid.z, grid.y, grid.x), kept))
+            self.levels.append(_Level(coarsened(self.levels[-1].operator, *kept)))
         self._direct = _factorised(self.levels[-1])
 
     def of_few_digits(self) -> LateralMultigrid:
@@ -138,12 +131,15 @@ class LateralMultigrid:
             return self._direct(load)
         x, left, _ = level.room
         level.smooth(load, self.degree, begins=True)
-        along_y, along_x = level.between
         level.residual(load)
         left *= level.keep
-        coarse = along_x.gathered(along_y.gathered(left, axis=1), axis=2)
+        coarse = left
+        for axis, lines in enumerate(level.between):
+            coarse = lines.gathered(coarse, axis)
         coarse *= self.levels[depth + 1].keep
-        correction = along_y.spread(along_x.spread(self._cycle(depth + 1, coarse), axis=2), axis=1)
+        correction = self._cycle(depth + 1, coarse)
+        for axis in (2, 1, 0):
+            correction = level.between[axis].spread(correction, axis)
         correction *= level.keep
         x += correction
         level.smooth(load, self.degree)
@@ -219,18 +215,21 @@ class _Level:
 
 
 class _Between:
-    """Linear interpolation from rough lines, ascending and each one of the fine lines, to fine ones, and its transpose.
+    """Linear interpolation from the lines that are kept to all, and its transpose.
 
     Parameters
     ----------
-    fine, rough : ndarray
-        [m]
+    fine : ndarray
+        Lines, ascending. [m]
+    kept : ndarray of int
+        Which of them are kept, the first and the last among them.
     """
 
-    def __init__(self, fine: Floats, rough: Floats) -> None:
-        right = np.clip(np.searchsorted(rough, fine), 1, rough.size - 1)
-        share = (fine - rough[right - 1]) / (rough[right] - rough[right - 1])
-        at = np.arange(fine.size)
+    def __init__(self, fine: Floats, kept: NDArray[np.intp]) -> None:
+        rough, at = fine[kept], np.arange(fine.size)
+        right = np.clip(np.searchsorted(kept, at), 1, kept.size - 1)
+        gap = rough[right] - rough[right - 1]
+        share = np.divide(fine - rough[right - 1], gap, out=(at == kept[right]).astype(float), where=gap > 0)
         weights = np.zeros((fine.size, rough.size))
         weights[at, right - 1] = 1 - share
         weights[at, right] = share
@@ -270,107 +269,17 @@ def _summed(values: Floats, shares: Shares, axis: int) -> Floats:
         return values
     found = np.take(values, at, axis=axis)
     (some,) = np.nonzero(share != 1)
-    found[_at(some, axis)] *= share[some] if axis == 2 else share[some, None]
+    across = (1,) * (2 - axis)
+    found[_at(some, axis)] *= share[some].reshape(-1, *across)
     for some, at, share in more:
         part = np.take(values, at, axis=axis)
-        part *= share if axis == 2 else share[:, None]
+        part *= share.reshape(-1, *across)
         found[_at(some, axis)] += part
     return np.asarray(found)
 
 
 def _at(lines: NDArray[np.intp], axis: int) -> tuple[slice | NDArray[np.intp], ...]:
     return *(slice(None),) * axis, lines
-
-
-def coarsened(operator: GridOperator) -> GridOperator | None:
-    """The operator on about half as many nodes of a plane, cells averaged over their area; None if no line can go."""
-    problem, cells = operator.problem, operator.cells
-    grid = problem.grid
-    keep_y, keep_x = _coarse_lines(cells, grid)
-    if keep_y.size * keep_x.size == grid.y.size * grid.x.size:
-        return None
-    rough = Grid(grid.x[keep_x], grid.y[keep_y], grid.z, grid.layer)
-
-    def mean(values: Floats) -> Floats:
-        if values.shape[-2:] == (1, 1):
-            return values
-        weighted = values * np.outer(np.diff(grid.y), np.diff(grid.x))
-        total = np.add.reduceat(np.add.reduceat(weighted, keep_y[:-1], axis=-2), keep_x[:-1], axis=-1)
-        return np.divide(total, np.outer(np.diff(rough.y), np.diff(rough.x)), out=with_room(total.shape))
-
-    factor = None
-    if operator.factor is not None:
-        kz = [k[2] for k in cells.conductivity]
-        parts = [mean(np.broadcast_to(kz[a], grid.shape[1:]) * f) for a, f in zip(grid.layer, operator.factor)]
-        whole = [np.maximum(mean(k), np.finfo(float).tiny) for k in kz]
-        factor = np.array([part / whole[a] for a, part in zip(grid.layer, parts)])
-    averaged = CellProperties(
-        tuple(mean(k) for k in cells.conductivity),
-        tuple(mean(c) for c in cells.capacity),
-        cells.conducts,
-        cells.stores,
-        tuple(mean(c) for c in cells.contact),
-    )
-    patches = {name: [_rough_plane(p, grid, rough, keep_y, keep_x) for p in ps] for name, ps in operator.patches.items()}
-    coarse = replace(problem, grid=rough)
-    return GridOperator(coarse, averaged, rate=operator.rate, factor=factor, patches=patches, films=operator.films)
-
-
-def _coarse_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which lines along y and x a coarser level has, at about one distance; few lines between materials all stay.
-
-    A crack that a level does not have costs many cycles.
-    """
-    hard_y, hard_x = _material_lines(cells, grid)
-    all_stay = bool(hard_y.sum() * hard_x.sum() <= COARSEST)
-    target, widest = 2.0 * min(np.diff(grid.x).min(), np.diff(grid.y).min()), max(np.ptp(grid.x), np.ptp(grid.y))
-    while True:
-        keep_y, keep_x = (_kept_lines(at, hard, target, all_stay) for at, hard in ((grid.y, hard_y), (grid.x, hard_x)))
-        if keep_y.size * keep_x.size <= LEFT * grid.y.size * grid.x.size or target > widest:
-            return keep_y, keep_x
-        target *= 1.5
-
-
-def _rough_plane(plane: Plane, grid: Grid, rough: Grid, keep_y: NDArray[np.intp], keep_x: NDArray[np.intp]) -> Plane:
-    """The plane on fewer lines, areas added up; planes that stand on lines that are gone move to the nearest."""
-    at_z, at_y, at_x = plane.where
-    if isinstance(at_x, np.ndarray):
-        at, lines, rough_lines, keep = at_x, grid.x, rough.x, keep_y
-    elif isinstance(at_y, np.ndarray):
-        at, lines, rough_lines, keep = at_y, grid.y, rough.y, keep_x
-    else:
-        area = np.add.reduceat(np.add.reduceat(plane.area, keep_x[:-1], axis=1), keep_y[:-1], axis=0)
-        return Plane(plane.where, area)
-    nearest = np.abs(rough_lines[:, None] - lines[at]).argmin(axis=0)
-    merged, which = np.unique(nearest, return_inverse=True)
-    area = np.zeros((merged.size, *plane.area.shape[1:]))
-    np.add.at(area, which, plane.area)
-    where = (at_z, at_y, merged) if isinstance(at_x, np.ndarray) else (at_z, merged, at_x)
-    return Plane(where, np.add.reduceat(area, keep[:-1], axis=2))
-
-
-def _material_lines(cells: CellProperties, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which lines in y and x separate different cells."""
-    hard_y, hard_x = np.zeros(grid.y.size, dtype=bool), np.zeros(grid.x.size, dtype=bool)
-    hard_y[[0, -1]] = hard_x[[0, -1]] = True
-    for k in cells.conductivity:
-        if k.shape[1:] != (1, 1):
-            slack = ROUNDING * np.abs(k).max()
-            hard_y[1:-1] |= (np.abs(np.diff(k, axis=1)) > slack).any(axis=(0, 2))
-            hard_x[1:-1] |= (np.abs(np.diff(k, axis=2)) > slack).any(axis=(0, 1))
-    return hard_y, hard_x
-
-
-def _kept_lines(lines: Floats, hard: NDArray[np.bool_], target: float, all_stay: bool) -> NDArray[np.intp]:
-    """Lines about `target` apart, on hard ones where that leaves no sliver, or on all of these."""
-    kept, at, firm = [0], lines.tolist(), np.flatnonzero(hard).tolist()  # short searches, for which arrays are slow
-    while (start := kept[-1]) < len(at) - 1:
-        near = firm[bisect_right(firm, bisect_right(at, at[start] + 1.5 * target) - 1) - 1]
-        is_near = near > start and at[near] >= at[start] + 0.5 * target
-        after = near if is_near else max(start + 1, bisect_right(at, at[start] + 1.01 * target) - 1)
-        ahead = firm[min(bisect_right(firm, start), len(firm) - 1)]
-        kept.append(ahead if all_stay and start < ahead < after else after)
-    return np.array(kept)
 
 
 def _factorised(level: _Level) -> Apply:
