@@ -1,5 +1,6 @@
 """Outcomes on disk: one dataset per case, one joined dataset per study, and the record of each run."""
 
+from stack3d.results.case_file import write_case
 from stack3d.results.case_tree import (
     CHECKPOINT,
     MANIFEST,
@@ -44,6 +45,7 @@ __all__ = [
     "sources_of",
     "to_tree",
     "versions",
+    "write_case",
     "write_ecxml",
     "write_json",
     "write_record",

@@ -18,6 +18,7 @@ from stack3d import __version__, fields, signals, storage, yamlfile
 from stack3d.case.run import Outcome
 from stack3d.decks import Case, portable
 from stack3d.errors import ResultsError, ValidityWarning, reason_of
+from stack3d.record import Record
 from stack3d.results.netcdf import plain, read_tree, refuse_scenario, write_text
 
 if TYPE_CHECKING:
@@ -67,6 +68,38 @@ def sources_of(tree: Any, key: str = "") -> dict[str, str]:
     return found
 
 
+def attributes_of(record: Record, path: str) -> dict[str, str]:
+    """Units and meaning of a variable by its catalogue entry, and how it was found."""
+    entry = fields.field(path)
+    attributes = {"units": entry.units, "long_name": entry.long_name}
+    return attributes | ({"comment": record.notes[path]} if path in record.notes else {})
+
+
+def coordinate_attributes(name: str) -> dict[str, str]:
+    """Units and meaning of a coordinate; nothing where the catalogue says nothing."""
+    return dict(zip(("units", "long_name"), fields.COORDINATES.get(name, ())))
+
+
+def root_attributes(case: Case, outcome: Outcome) -> dict[str, Any]:
+    """What a dataset says of its case: whence it is, what was run, and a record of the run."""
+    return {
+        "title": case.scenario.title or case.name,
+        "Conventions": "CF-1.11",
+        "schema": SCHEMA,
+        "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} stack3d {__version__}: run of scenario {case.name}",
+        "scenario": case.name,
+        "content_hash": case.digest(),
+        "resolved_scenario": resolved_yaml(case),
+        "overrides": json.dumps([str(o) for o in case.overrides]),
+        "versions": json.dumps(versions()),
+        "seed": case.scenario.monte_carlo.seed,
+        "references": json.dumps(sources_of(case.tree), ensure_ascii=False),
+        "statistics": json.dumps(plain(outcome.statistics)),
+        "summary": "\n".join(outcome.summary),
+        "warnings": "\n".join(outcome.warnings),
+    }
+
+
 def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
     """Build the dataset of a case; every variable carries the units and meaning of its catalogue entry."""
     import xarray as xr
@@ -75,37 +108,16 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
     groups: dict[str, xr.Dataset] = {}
     for path, array in record.items():
         entry, dims = fields.field(path), record.dims(path)
-        attrs = {"units": entry.units, "long_name": entry.long_name}
-        if path in record.notes:
-            attrs["comment"] = record.notes[path]
         coords = {d: record.coordinates[d] for d in dims if d in record.coordinates}
         for name, coordinate in record.coordinates.items():
             if isinstance(coordinate, tuple) and coordinate[0] in dims:
                 coords[name] = coordinate
-        variable = xr.DataArray(array, dims=dims, coords=coords, attrs=attrs)
+        variable = xr.DataArray(array, dims=dims, coords=coords, attrs=attributes_of(record, path))
         groups.setdefault(entry.group, xr.Dataset())[entry.name] = variable
     for dataset in groups.values():
-        for name, (unit, meaning) in fields.COORDINATES.items():
-            if name in dataset.coords:
-                dataset[name].attrs.update(units=unit, long_name=meaning)
-    root = xr.Dataset(
-        attrs={
-            "title": case.scenario.title or case.name,
-            "Conventions": "CF-1.11",
-            "schema": SCHEMA,
-            "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} stack3d {__version__}: run of scenario {case.name}",
-            "scenario": case.name,
-            "content_hash": case.digest(),
-            "resolved_scenario": resolved_yaml(case),
-            "overrides": json.dumps([str(o) for o in case.overrides]),
-            "versions": json.dumps(versions()),
-            "seed": case.scenario.monte_carlo.seed,
-            "references": json.dumps(sources_of(case.tree), ensure_ascii=False),
-            "statistics": json.dumps(plain(outcome.statistics)),
-            "summary": "\n".join(outcome.summary),
-            "warnings": "\n".join(outcome.warnings),
-        }
-    )
+        for name in dataset.coords:
+            dataset[name].attrs.update(coordinate_attributes(str(name)))
+    root = xr.Dataset(attrs=root_attributes(case, outcome))
     return xr.DataTree.from_dict({"/": root, **{f"/{g}": groups[g] for g in record.groups}})
 
 

@@ -70,14 +70,20 @@ def write_record(folder: Path, **facts: Any) -> None:
 
 def write_tree(path: Path, tree: xr.DataTree) -> None:
     """Write a dataset; the suffix chooses netCDF or Zarr. Raises ResultsError where it cannot be written."""
-    # unheard, else a request to end may leave a lock locked
     is_folder = path.suffix == ".zarr"
-    with unheard(), guests.hidden(), _without_locks_of_dask(), beside(path, is_folder=is_folder) as scratch:
+    with guests.hidden(), _without_locks_of_dask(), written(path, is_folder=is_folder) as scratch:
+        if is_folder:
+            tree.to_zarr(scratch, consolidated=False)
+        else:
+            tree.to_netcdf(scratch, engine="netcdf4")
+
+
+@contextmanager
+def written(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
+    """A file beside another, which the netCDF library writes and which takes its place then; see `write_tree`."""
+    with unheard(), beside(path, is_folder=is_folder) as scratch:  # unheard, else a request to end may leave a lock locked
         try:
-            if is_folder:
-                tree.to_zarr(scratch, consolidated=False)
-            else:
-                tree.to_netcdf(scratch, engine="netcdf4")
+            yield scratch
         except RuntimeError as error:  # as the netCDF library calls a full disk
             is_full = storage.is_full(path.parent)
             reason = os.strerror(errno.ENOSPC) if is_full else f"{error}: the disk or your share of it may be full"

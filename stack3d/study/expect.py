@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d import fields, units
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import MOST_MISTAKES, Problem, did_you_mean
+from stack3d.record import INSTANT, Record
 from stack3d.schema import Scenario
 from stack3d.study.absent import missing_section
 
@@ -58,23 +60,29 @@ def mistakes(scenario: Scenario) -> list[Problem]:
     return problems
 
 
-def missed(expect: Mapping[str, str], tree: Any, *, is_whole: bool = True) -> list[str]:
+def missed(expect: Mapping[str, str], record: Record, *, is_whole: bool = True) -> list[str]:
     """One sentence per variable that is not a number, outside its range or, in a whole run, missing; `name@end` is the end."""
     out, known = [], _known()
     for key, text in expect.items():
         entry, where, low, high = _read(key, text, known)
         path = f"{entry.group}/{entry.name}"
-        if entry.group not in tree.children or entry.name not in tree[entry.group]:
+        if path not in record:
             out += [f"{key} is not among the outcomes of this case"] * is_whole
             continue
-        array = tree[path]
-        if where == "end" and "time" in array.dims:
-            array = array.isel(time=-1).mean()
-        smallest, largest = float(array.min()), float(array.max())
-        peak = tree[entry.group].get(ALWAYS.get(entry.name, ""))
+        values = record[path].astype(float)
+        if where == "end" and INSTANT in record.dims(path):
+            values = np.asarray(_numbers(values[-1]).mean())
+        smallest, largest = float(_numbers(values).min()), float(_numbers(values).max())
+        peak = record.get(f"{entry.group}/{ALWAYS.get(entry.name)}")
         if peak is not None and where == "":
-            largest = max(largest, float(peak.max()))
-        if not (smallest >= low and largest <= high) or bool(np.isnan(array).any()):
+            largest = max(largest, float(_numbers(peak).max()))
+        if not (smallest >= low and largest <= high) or np.isnan(values).any():
             off, unit = (ZERO_CELSIUS, "degC") if fields.is_temperature(path) else (0.0, entry.units)
             out.append(f"{key} spans {smallest - off:.6g} to {largest - off:.6g} {unit}, expected {text}")
     return out
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """Those values that are numbers, or one that is none."""
+    found = values[~np.isnan(values)]
+    return found if found.size else np.array([np.nan])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack3d import __version__, decks, guests, results, signals, storage, yamlfile
+from stack3d import __version__, decks, results, signals, storage, yamlfile
 from stack3d.case import run_case
 from stack3d.decks import Case
 from stack3d.errors import DeckError, DiskFullError, Stack3dError, Terminated
@@ -202,10 +202,8 @@ def run_job(job: Job, case: Case, observer: Observer, backends: Backends, ranks:
         facts |= {"statistics": outcome.statistics, "summary": outcome.summary}
         signals.heed()
         if ranks.is_first:
-            with guests.hidden():
-                tree = results.to_tree(case, outcome)
-                results.write_tree(job.folder / "result.nc", tree)
-                wrong = missed(case.scenario.expect, tree, is_whole=job.until is None)
+            results.write_case(job.folder / "result.nc", case, outcome)
+            wrong = missed(case.scenario.expect, outcome.record, is_whole=job.until is None)
             facts["result_sha256"] = storage.digest_of(job.folder / "result.nc")
             if wrong:
                 raise Stack3dError("; ".join(wrong))
