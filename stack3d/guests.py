@@ -20,15 +20,15 @@ def are_hidden() -> bool:
 
 
 @contextmanager
-def hidden() -> Iterator[None]:
+def hidden(*, waits: bool = True) -> Iterator[None]:
     """Hide packages that are not loaded yet, where `NONE_COME` says so: half a second of a process.
 
     What xarray does not find once it never asks for again, so this is for processes of the program, not for a user's.
-    Garbage waits meanwhile: xarray loads thousands of modules' worth of objects that stay.
+    Garbage `waits` meanwhile, unless long work is inside: xarray loads thousands of modules' worth of objects that stay.
     """
     names = [name for name in GUESTS if NONE_COME.get() and name not in sys.modules]
     sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
-    pauses = NONE_COME.get() and gc.isenabled()
+    pauses = waits and NONE_COME.get() and gc.isenabled()
     if pauses:
         gc.disable()
     try:

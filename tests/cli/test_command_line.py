@@ -159,8 +159,9 @@ def test_a_look_imports_nothing_heavy(small: Path, words: tuple[str, ...]) -> No
 
 
 def test_a_run_loads_no_package_for_arrays_that_nobody_has(small: Path) -> None:
-    """xarray asks Dask, pint and pyarrow for theirs and so loads them; a caller's own xarray goes on asking them."""
-    program = "import atexit, sys; from stack3d.__main__ import main; {}; sys.argv = ['stack3d', 'run', 'small.yaml']; main()"
+    """xarray, for a page, asks Dask, pint and pyarrow for theirs and so loads them; a caller's own xarray goes on asking them."""
+    words = ["stack3d", "run", "small.yaml", "--report", "page.html"]
+    program = f"import atexit, sys; from stack3d.__main__ import main; {{}}; sys.argv = {words}; main()"
     told = "atexit.register(lambda: print(sorted({'dask', 'distributed', 'pint', 'pyarrow', 'xarray'} & set(sys.modules))))"
     done = subprocess.run([sys.executable, "-c", program.format(told)], cwd=small, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "['xarray']", done.stdout + done.stderr
