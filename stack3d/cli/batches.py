@@ -150,8 +150,9 @@ class _Ended:
             self._tell_failed(report)
         else:
             self._tell_done(report)
-            if report.folder and (folder := report.folder.parents[1]).name not in self.apart:
-                self.folders[folder] = None
+        is_shown = report.is_swept or report.status != FAILED  # the page of a study says why its cases failed
+        if is_shown and report.folder and (folder := report.folder.parents[1]).name not in self.apart:
+            self.folders[folder] = None
 
     def _tell_verdict(self, report: Report) -> None:
         self.swept = {folder: cases for folder, cases in self.swept.items() if folder.name != report.name}
@@ -189,7 +190,7 @@ class _Ended:
     def _tell_tables(self) -> None:
         """Print what the cases of each sweep came to, side by side; a search says more in its verdict."""
         for folder, cases in self.swept.items():
-            if len(cases) > 1 and (folder / "study.nc").is_file():
+            if cases and (folder / "study.nc").is_file():
                 typer.echo(f"{folder.name}: {folder}")
                 for line in table_of(folder):
                     typer.echo(f"  {line}")
@@ -199,6 +200,8 @@ class _Ended:
         self._tell_tables()
         if self.page is not None and self.folders:
             write_page(list(self.folders), self.page)
+        elif self.page is not None:
+            aside(f"{self.page} is not written: no case is done")
         if self.failed and self.total > 1:
             aside(f"{self.total - self.failed} of {self.total} cases done, {self.failed} failed")
             is_of_machine = self.failed == self.total and not self.others

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stack3d.report.study_answers import labels_of, labels_with_name, swept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import xarray as xr
 
@@ -63,11 +63,29 @@ def told(tree: xr.DataTree) -> str:
     beyond = [i for i in with_limits if found[i].startswith("exceeded")]
     if not with_limits:
         return ""
-    if not beyond:
-        return "kept in every case that is done"
     alone = len(swept(tree)) == 1 and swept(tree) != ["case"]
     labels = (labels_of(tree, d) if alone else labels_with_name(tree, d) for d in swept(tree))
     names = [", ".join(parts) for parts in itertools.product(*labels)]
+    if not beyond:
+        return _kept({i: found[i] for i in with_limits}, names)
     named = [f"{names[i]} ({found[i].partition(';')[0].removeprefix('exceeded: ')})" for i in beyond[:MOST_NAMED]]
     more = f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""
     return f"exceeded in {len(beyond)} of {len(with_limits)} cases: {', '.join(named)}{more}"
+
+
+def _kept(found: Mapping[int, str], names: Sequence[str]) -> str:
+    """By how much all limits are kept, and in which case that is least.
+
+    Parameters
+    ----------
+    found : mapping of int to str
+        `notes` of the cases that have limits, by place.
+    names : sequence of str
+        Of all cases.
+    """
+    left = {i: float(match[1]) for i, note in found.items() if (match := re.match(r"kept, (\S+) K left", note))}
+    nearest = min(left, key=lambda i: left[i])
+    if len(names) == 1:
+        return f"kept, by {left[nearest]:g} K"
+    every = "in every case" if len(found) == len(names) else "in every case that is done"
+    return f"kept {every}, by {left[nearest]:g} K at least ({names[nearest]})"

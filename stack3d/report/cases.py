@@ -22,6 +22,7 @@ from stack3d.report import (
     stack_picture,
     study_answers,
     study_charts,
+    study_table,
     told_first,
     trade_axes,
     trade_charts,
@@ -208,14 +209,14 @@ def _case_sections(figures: Sequence[Figure], levers: xr.DataTree | None) -> tup
 def study_page(tree: xr.DataTree) -> str:
     """HTML of the report of a study: answers over the swept axes, front, table of all cases."""
     facts = Facts(tree)
-    status = tree.dataset["status"].values
-    lines = [*search_charts.headline(tree), ("cases", f"{int((status == 'done').sum())} of {status.size} done")]
+    lines = [*search_charts.headline(tree), ("cases", told_first.counted(tree))]
     is_asked = {"optimise", "uncertain", "levers"} & set(tree.children)
     if not is_asked:
         lines.append(("swept", ", ".join(study_answers.swept(tree))))
         lines += [("limits", kept)] if (kept := case_limits.told(tree)) else []
+    answers = study_answers.extremes(tree) + ([] if is_asked else study_answers.settled(tree))
     lead = f'<h1>{escape(facts.title)}</h1><p class="under">study {escape(facts.name)}</p>'
-    lead += told_first.html(told_first.of_study(tree)) + page.answer(lines + study_answers.extremes(tree))
+    lead += told_first.html(told_first.of_study(tree)) + page.answer(lines + answers)
     links, body = _study_sections(tree)
     return page.document(f"{facts.name}: stack3d study", lead, body, page.provenance(facts), links)
 
@@ -236,8 +237,9 @@ def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
     if named is not None:
         head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
     alike = study_answers.shared(tree)
-    same = f"The same in every case: {'; '.join(f'{label}: {text}' for label, text in alike)}." if alike else ""
-    caption = f'<p class="caption">{escape(page.typeset(same))}</p>' if same else ""
+    notes = [f"The same in every case: {'; '.join(f'{label}: {text}' for label, text in alike)}."] if alike else []
+    notes += [stated] if (stated := study_table.told_errors(tree)) else []
+    caption = f'<p class="caption">{escape(page.typeset(" ".join(notes)))}</p>' if notes else ""
     body += page.fold("cases", "All cases", page.table(rows, head, words=None if named is None else 1) + caption)
     return [*links, ("cases", "All cases"), ("provenance", "Where this comes from")], body
 

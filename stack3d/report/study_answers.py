@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TIME, PREFIXED, COUNTED = "time", "prefixed", "counted"
 WHOLE = 0
 TIMES = (("years", YEAR), ("days", 86400.0), ("hours", 3600.0), ("s", 1.0))
-MOST_LETTERS = 120
+MOST_LETTERS = 400
 """Of a status and its message in the table of all cases; `stack3d.open_results` has all of it."""
 DIFFERENCE = 5
 """Steps of the last decimal by which the cases of a study differ where an answer has fixed ones."""
@@ -399,6 +399,22 @@ def extremes(tree: xr.DataTree) -> list[tuple[str, str]]:
     return lines
 
 
+def settled(tree: xr.DataTree) -> list[tuple[str, str]]:
+    """First answers of a study in which its cases do not differ, or differ by hardly more than what is shown.
+
+    A study of one case has all of them here.
+    """
+    lines = []
+    for name in (n for n in ("accuracy", "life", "peak", "energy") if has(tree, n) and not varies(tree, n)):
+        answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
+        cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
+        known = sorted((v, bool(c)) for v, c in zip(values, cut) if np.isfinite(v))
+        texts = list(dict.fromkeys(f"{'at least ' * c}{answer.full(v)}" for v, c in known[:1] + known[-1:]))
+        if texts:
+            lines.append((answer.label, " to ".join(texts)))
+    return lines
+
+
 def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
     """Answers that are the same, to the digits shown, in every case that is done, of a study of several, as (label, text)."""
     found, done = [], tree.dataset["status"].transpose(*swept(tree)).values.ravel() == "done"
@@ -413,7 +429,7 @@ def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
 def _states(tree: xr.DataTree) -> list[str]:
     """What became of each case, with the beginning of its message."""
     said = [tree.dataset[n].transpose(*swept(tree)).values.ravel() for n in ("status", "message") if n in tree.dataset]
-    return [textwrap.shorten(" ".join(filter(None, map(str, parts))), MOST_LETTERS, placeholder=" …") for parts in zip(*said)]
+    return [textwrap.shorten(": ".join(filter(None, map(str, parts))), MOST_LETTERS, placeholder=" …") for parts in zip(*said)]
 
 
 def _differing(tree: xr.DataTree) -> dict[str, Floats]:

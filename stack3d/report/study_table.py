@@ -74,7 +74,7 @@ def _column(tree: xr.DataTree, name: str) -> tuple[str, list[str]]:
     """Heading with unit, and the text of each case."""
     answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
     factor, unit = answer.scaled(values)
-    doubts = {"peak": _peak_errors, "accuracy": _spreads}.get(name)
+    doubts = {"peak": peak_errors, "accuracy": _spreads}.get(name)
     beside = np.full(values.size, np.nan) if doubts is None else doubts(tree)
     cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
     texts = [
@@ -85,7 +85,7 @@ def _column(tree: xr.DataTree, name: str) -> tuple[str, list[str]]:
     return head if answer.digits == TIME or not unit else f"{head} [{unit}]", texts
 
 
-def _peak_errors(tree: xr.DataTree) -> Floats:
+def peak_errors(tree: xr.DataTree) -> Floats:
     """Stated error of the hottest temperature of each case; NaN where none is stated. [K]"""
     size = int(tree.dataset["status"].size)
     best, errors = np.full(size, -np.inf), np.full(size, np.nan)
@@ -102,6 +102,16 @@ def _peak_errors(tree: xr.DataTree) -> Floats:
         peak, beside = values[np.arange(size), at], error[np.arange(size), at]
         best, errors = np.where(peak > best, peak, best), np.where(peak > best, beside, errors)
     return errors
+
+
+def told_errors(tree: xr.DataTree) -> str:
+    """What the stated errors of the peaks of a study are, as a sentence; empty where it has none."""
+    errors = peak_errors(tree) if has(tree, "peak") and "answer_peak" not in tree.dataset else np.empty(0)
+    known = errors[np.isfinite(errors)]
+    if not known.size:
+        return ""
+    low, high = (f"{value:.2g}" for value in (known.min(), known.max()))
+    return f"Stated error of the peak temperature: {low if low == high else f'{low} to {high}'} K."
 
 
 def _spreads(tree: xr.DataTree) -> Floats:

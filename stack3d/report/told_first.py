@@ -14,7 +14,7 @@ from stack3d.report import case_limits
 from stack3d.report.chart import si
 from stack3d.report.facts import Facts
 from stack3d.report.page import typeset
-from stack3d.report.study_answers import ANSWERS, extremes
+from stack3d.report.study_answers import ANSWERS, extremes, settled
 from stack3d.unit_text import duration
 
 if TYPE_CHECKING:
@@ -121,11 +121,46 @@ def of_study(tree: xr.DataTree) -> list[str]:
             best = [f"First: {line[3:]}." for line in more[:1] if line.startswith("1. ")]
             text = f"{lead}{first}" if lead else f"{first[:1].upper()}{first[1:]}"
             return [f"{text.rstrip('.')}.", *best]
-    status = tree.dataset["status"].values.ravel()
-    said = [f"{int((status == 'done').sum())} of {status.size} cases are done."]
-    for label, text in extremes(tree):
-        if label in (ANSWERS["accuracy"].label, ANSWERS["peak"].label):
-            said.append(f"{label[:1].upper()}{label[1:]} goes {text}.")
-    if (kept := case_limits.told(tree)).startswith("exceeded"):
+    said = [*_ended(tree), *_answers(tree)]
+    if kept := case_limits.told(tree):
         said.append(f"Limits are {kept}.")
+    if tree.dataset["status"].size == 1 and "case_hash" in tree.dataset:
+        folder = str(tree.dataset["case_hash"].values.item())[:12]
+        said.append(f"The page of the case has its figures: stack3d report …/cases/{folder}")
     return said
+
+
+def _answers(tree: xr.DataTree) -> list[str]:
+    """How accuracy and peak differ between the cases of a sweep, or that they do not."""
+    status = tree.dataset["status"].values
+    done = int((status == "done").sum())
+    shown = (ANSWERS["accuracy"].label, ANSWERS["peak"].label)
+    where = "" if done == 1 else " in every case" if done == status.size else " in every case that is done"
+    said = [f"{label} goes {text}." for label, text in extremes(tree) if label in shown]
+    for label, text in settled(tree):
+        if label in shown:
+            said.append(f"{label} hardly differs: {text}." if " to " in text else f"{label} is {text}{where}.")
+    return [f"{text[:1].upper()}{text[1:]}" for text in said]
+
+
+def counted(tree: xr.DataTree) -> str:
+    """How many cases of a study are done, and how many failed."""
+    status = tree.dataset["status"].values.ravel()
+    failed = int((status == "failed").sum())
+    return f"{int((status == 'done').sum())} of {status.size} done" + (f", {failed} failed" if failed else "")
+
+
+def _ended(tree: xr.DataTree) -> list[str]:
+    """How many cases are done; where none is, what the first that failed says."""
+    status = tree.dataset["status"].values.ravel()
+    done, failed = (int((status == word).sum()) for word in ("done", "failed"))
+    if done == 1 == status.size:
+        return ["The one case is done."]
+    if done:
+        return [f"{done} of {status.size} cases are done{f', {failed} failed' if failed else ''}."]
+    none = "The one case is not done." if status.size == 1 else f"None of the {status.size} cases is done."
+    if not failed:
+        return [none]
+    which = "It" if status.size == 1 else "The first of them" if failed > 1 else "One"
+    why = " ".join(str(tree.dataset["message"].values.ravel()[status == "failed"][0]).split()).rstrip(".")
+    return [f"{none} {which} failed: {why}."]

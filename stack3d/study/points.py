@@ -130,7 +130,8 @@ def _candidates(key: str, chosen: Mapping[str, str]) -> Iterator[str]:
     elif len(parts) < 3 or parts[-3] not in LISTS:
         yield parts[-1]
     for depth in range(2, len(parts) + 1):
-        yield "_".join(parts[-depth:])
+        if not parts[-depth].isdigit() or depth == len(parts):  # a place in a list says nothing without the list
+            yield "_".join(parts[-depth:])
 
 
 def _distinct(labels: Sequence[Label], key: str) -> tuple[Label, ...]:

@@ -290,4 +290,4 @@ def test_answers_of_a_study(study: Path, case: Path) -> None:
     assert study_answers.values_of(tree, "tiers").values[0].tolist() == [2.0] * 4
     head, rows = study_answers.table(tree)
     assert head[:2] == ("tiers", "cooling") and len(rows) == 12
-    assert rows[8][:2] == ("8", "natural_convection") and rows[8][-1] == "failed leakage runs away"
+    assert rows[8][:2] == ("8", "natural_convection") and rows[8][-1] == "failed: leakage runs away"

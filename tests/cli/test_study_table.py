@@ -1,12 +1,14 @@
 """The run of a sweep ends with a table of its cases: swept values, results with their errors, limits, warnings."""
 
+import re
+from html import escape
 from pathlib import Path
 
 import small_study
 from in_process import exit_code
 
 from stack3d import results
-from stack3d.report import cases, trade_axes
+from stack3d.report import cases, page, trade_axes
 
 
 def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
@@ -27,9 +29,9 @@ def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
         assert float(row.split("±")[1].split()[0]) <= 1.05 * error  # that of the hottest layer
     assert "exceeded: die" in rows[1] and "kept, " in rows[0]
     assert rows[3] == "± of a peak: its stated error"
-    page = cases.study_page(tree)
-    assert "exceeded in 1 of 3 cases: 2 W (die)" in page
-    assert page.count("<td>exceeded: die</td>") == 1 and page.count("<td>kept, ") == 2
+    shown = cases.study_page(tree)
+    assert "exceeded in 1 of 3 cases: 2 W (die)" in shown
+    assert shown.count("<td>exceeded: die</td>") == 1 and shown.count("<td>kept, ") == 2
 
 
 def test_two_outputs_of_a_study_with_one_answer_are_of_two_kinds(tmp_path: Path, capfd) -> None:
@@ -49,3 +51,44 @@ def test_one_case_and_a_search_have_no_table(tmp_path: Path, capfd) -> None:
     path.write_text(small_study.STUDY.replace("scenario: small", "scenario: searched") + small_study.OPTIMISE)
     exit_code("run", str(path), "-o", str(tmp_path / "out"), "--progress", "none")
     assert "peak [°C]" not in capfd.readouterr().out
+
+
+def told(folder: Path, sweep: str, more: str = "") -> tuple[int, str]:
+    """Exit code of a run of a study, and the words that its page opens with."""
+    path = small_study.write(folder, sweep)
+    path.write_text(path.read_text() + more)
+    written = folder / "page.html"
+    code = exit_code("run", str(path), "-o", str(folder / "out"), "--progress", "none", "--report", str(written))
+    return code, written.read_text().partition('<p class="words">')[2].partition("</p>")[0]
+
+
+def test_a_study_of_one_case_says_what_it_came_to(tmp_path: Path, capfd) -> None:
+    code, words = told(tmp_path, '{power.sources.spot.power: ["1 W"]}', 'limits: {die: "450 K"}\n')
+    tree = results.open_results(tmp_path / "out" / "small")
+    peak = float(tree["thermal/layer_temperature_max"].max()) - 273.15
+    assert code == 0 and f"Peak temperature is {peak:.1f} °C." in words
+    assert (
+        words.startswith("The one case is done.")
+        and (tmp_path / "out" / "small" / "cases" / words.rpartition("cases/")[2]).is_dir()
+    )
+    left = re.search(r"Limits are kept, by (\S+) K\.", words)
+    assert left and abs(float(left[1]) - (450 - 273.15 - peak)) < 0.02 + 0.06
+    assert f"{peak:.1f} ± " in capfd.readouterr().out
+
+
+def test_a_study_of_which_every_case_failed_has_a_page_that_says_why(tmp_path: Path, capfd) -> None:
+    code, words = told(tmp_path, '{power.sources.spot.power: ["1e7 W", "2e7 W"]}')
+    said = capfd.readouterr().err
+    why = results.open_results(tmp_path / "out" / "small")["message"].values[0].splitlines()[0]
+    assert code == 4 and "0 of 2 cases done, 2 failed" in said
+    assert words.startswith("None of the 2 cases is done. The first of them failed: ")
+    assert escape(page.typeset(why)).rstrip(".") in words
+    assert "<dd>0 of 2 done, 2 failed</dd>" in (tmp_path / "page.html").read_text()
+
+
+def test_cases_that_hardly_differ_and_limits_that_are_kept_are_told(tmp_path: Path, capfd) -> None:
+    sweep = '{power.sources.spot.power: ["0.1 W", "0.1001 W", "1e7 W"]}'
+    code, words = told(tmp_path, sweep, 'limits: {die: "450 K"}\n')
+    assert code == 4 and words.startswith("2 of 3 cases are done, 1 failed. Peak temperature ")
+    assert "goes from" not in words and "Limits are kept in every case that is done, by " in words
+    assert "K at least (spot_power 0.1001 W)" in words or "K at least (0.1001 W)" in words

@@ -76,6 +76,7 @@ def test_same_seed_same_points() -> None:
         (["lifetime.until", "mvm.adc_bits"], ["until", "adc_bits"]),
         (["mvm.scheme.time"], ["scheme_time"]),  # `time` is a dimension of the results
         (["a.power", "b.power"], ["a_power", "b_power"]),
+        (["power.sources.0.power"], ["sources_0_power"]),  # a place in a list says nothing alone
     ],
 )
 def test_names_of_dimensions(keys: list[str], names: list[str]) -> None:
