@@ -220,15 +220,14 @@ def write_page(found: Sequence[Path], output: Path, threshold: float | None = No
 
     The page of a case tells of its levers too, where their study lies beside it.
     """
-    from stack3d import guests, results
+    from stack3d import results
     from stack3d.report import report_page
 
     written_as(output, "a page is", ".html", ".htm")
     trials = found[0].with_name(f"{found[0].name}_levers") if len(found) == 1 and found[0].is_dir() else None
-    with guests.hidden(waits=False):
-        levers = opened(trials) if trials is not None and (trials / "study.nc").is_file() else None
-        with drawn_from(*found):
-            page = report_page([opened(path) for path in found], threshold=threshold, levers=levers)
+    levers = opened(trials) if trials is not None and (trials / "study.nc").is_file() else None
+    with drawn_from(*found):
+        page = report_page([opened(path) for path in found], threshold=threshold, levers=levers)
     results.write_text(output, page)
     typer.echo(f"{output}: {len(page) / 1e3:.0f} kB")
 

@@ -107,10 +107,10 @@ def netcdf(path: Path) -> Iterator[Any]:
 
 def read_tree(path: Path) -> xr.DataTree:
     """Read a whole netCDF file, groups and all."""
-    import xarray as xr
-    from xarray.backends import NetCDF4DataStore
+    with guests.hidden(waits=False), unheard(), netcdf(path) as file:
+        import xarray as xr
+        from xarray.backends import NetCDF4DataStore
 
-    with unheard(), netcdf(path) as file:
         groups = {"/": file}
         for group in (waiting := list(file.groups.values())):
             groups[group.path] = group
