@@ -1,4 +1,4 @@
-"""Packages that xarray and pandas load to see whether arrays are of theirs: kept out of processes without such arrays."""
+"""Packages that libraries load and this program does not need: kept out of its processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ NONE_COME: ContextVar[bool] = ContextVar("NONE_COME", default=False)
 """Whether the door to this process vouches that xarray will meet no arrays but those of NumPy in it, ever."""
 GUESTS = ("dask", "distributed", "pint", "cupy", "sparse", "cubed", "pyarrow")
 """Asked by xarray and pandas whether an array is of theirs; `workload` reads Parquet files by pyarrow itself."""
+UNUSED = ("f2py", "testing")
+"""Parts of NumPy that SciPy loads because it copies all of NumPy's names, and does not use."""
 
 
 def are_hidden() -> bool:
@@ -38,3 +40,20 @@ def hidden(*, waits: bool = True) -> Iterator[None]:
             gc.enable()
         for name in names:
             del sys.modules[name]
+
+
+def load_scipy() -> None:
+    """Load SciPy's linear algebra, with its BLAS, but not what it copies and never uses: a tenth of a second of a process.
+
+    Whoever asks NumPy for these parts later gets them.
+    """
+    import numpy
+
+    spared = [name for name in UNUSED if NONE_COME.get() and name not in vars(numpy)]
+    vars(numpy).update(dict.fromkeys(spared))
+    try:
+        import scipy.linalg  # noqa: F401
+    finally:
+        for name in spared:
+            if vars(numpy)[name] is None:
+                del vars(numpy)[name]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stack3d import guests
 from stack3d.case.by_compact import check_compact, joined
 from stack3d.case.duration import seconds_of, time_told, warning_of
 from stack3d.case.floor import put_floor
@@ -132,9 +133,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 def one_thread() -> AbstractContextManager[Any]:
     """One BLAS thread unless the environment names a number: in small products threads wait for each other."""
-    import scipy.linalg  # noqa: F401  (brings a BLAS of its own)
     from threadpoolctl import threadpool_limits
 
+    guests.load_scipy()  # it brings a BLAS of its own
     limits: AbstractContextManager[Any] = threadpool_limits(None if any(name in os.environ for name in THREADS) else 1)
     return limits
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -279,7 +279,7 @@ def _value(tag: str, value: Any) -> str:
 
 
 def _text(tag: str, text: str) -> str:
-    return f"<{tag}>{escape(text)}</{tag}>"
+    return f"<{tag}>{escape(text, quote=False)}</{tag}>"
 
 
 def _element(tag: str, inner: str) -> str:

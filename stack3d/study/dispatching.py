@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from stack3d import decks
@@ -61,17 +61,23 @@ def here(queue: Queue, watch: StudyObserver, ranks: Ranks, observer: Observer, *
     alone : bool
         Whether there is one case, which may have the threads that the environment names.
     """
-    import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
-    from threadpoolctl import threadpool_limits
-
     backends = Backends()
-    with threadpool_limits(None if alone else 1):
+    with nullcontext() if alone else _one_thread():
         while queue:
             job = queue.next()
             watch.started(job.label)
             with noted(job, ranks):
                 report = run_job(job, job.made(), observer, backends, ranks)
             yield report
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """One BLAS thread, whatever the environment says."""
+    import scipy.linalg  # noqa: F401  (brings the BLAS whose threads are limited)
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def in_worker(job: Job, case: decks.Case) -> Report:

@@ -87,7 +87,7 @@ class Job:
         Why it is run again.
     is_swept : bool
     case : Case or None
-        Where it is not made from the file.
+        Where it is made already.
     """
 
     label: str

@@ -51,7 +51,7 @@ class Entry:
     error: Stack3dError | None = None
     expect: Mapping[str, str] = field(default_factory=dict)
     case: Case | None = None
-    """Where it is not made from the file of the scenario."""
+    """Where it is the only one, or is not made from the file of the scenario; others are made again when they run."""
     more: tuple[KeyValue, ...] = ()
     """Set after what the point sets, for a case that stands beside those of the study."""
     until: str | None = None
@@ -372,7 +372,8 @@ class StudyDraft:
         if point.dropped is not None:
             return entry
         try:
-            return with_case(entry, self.case(point))
+            case = self.case(point)
+            return replace(with_case(entry, case), case=None if self.axes else case)
         except Stack3dError as error:
             if not self.axes:
                 raise

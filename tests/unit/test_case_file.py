@@ -46,17 +46,24 @@ def test_a_case_is_written_as_xarray_writes_it(tmp_path: Path) -> None:
     assert one["mvm/accuracy_ideal"].dtype == bool and one["power/tile_power"].attrs["comment"] == "as somebody says"
 
 
-def test_a_case_runs_without_xarray_and_pandas(tmp_path: Path) -> None:
-    """They take longer to load than a small case to run."""
+def test_a_case_runs_without_what_it_does_not_need(tmp_path: Path) -> None:
+    """xarray and pandas take longer to load than a small case to run; NumPy's tools for Fortran and tests are there afterwards."""
     path = tmp_path / "small.yaml"
     path.write_text(small_study.STUDY)
     code = f"""
 import sys
-sys.modules.update(dict.fromkeys(("xarray", "pandas", "gmsh", "dolfinx")))
+sys.modules.update(dict.fromkeys(("xarray", "pandas", "gmsh", "dolfinx", "numpy.f2py")))
 from stack3d.__main__ import main
 sys.argv = ["stack3d", "run", {str(path)!r}, "-o", {str(tmp_path / "out")!r}, "--progress", "none"]
-main()
+try:
+    main()
+finally:
+    import numpy
+    numpy.testing.assert_equal("numpy.testing" in sys.modules, True)
+    del sys.modules["numpy.f2py"]
+    print(numpy.f2py.__name__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "peak temperature" in done.stdout, done.stderr
+    assert done.stdout.endswith("numpy.f2py\n")
     assert len(list(tmp_path.glob("out/small/cases/*/result.nc"))) == 1
