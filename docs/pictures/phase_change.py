@@ -61,8 +61,8 @@ def main(folder: Path) -> dict[str, float]:
     for celsius, colour in zip(CELSIUS, COLOURS):
         curves = [change(cells, celsius, ages) for cells in (both, still)]
         marks += [
-            Line(f"{celsius} degC", ages, curves[0], colour),
-            Line(f"{celsius} degC, no drift", ages, curves[1], colour, dashed=True),
+            Line(f"{celsius} °C", ages, curves[0], colour),
+            Line(f"{celsius} °C, no drift", ages, curves[1], colour, dashed=True),
         ]
         alone = change(dry, celsius, ages[-1:])[0]
         print(f"| {celsius} | {curves[0][-1]:+.3f} | {alone:+.3f} | {curves[1][-1]:+.3f} |")
@@ -73,8 +73,8 @@ def main(folder: Path) -> dict[str, float]:
     ends = [np.array([change(cells, float(c), ages[-1:])[0] for c in celsius_axis]) for cells in (both, still, dry)]
     names = ("both", "no drift", "no crystallisation")
     lines = [Line(n, celsius_axis, e, c, dashed=n != "both") for n, e, c in zip(names, ends, COLOURS)]
-    rule = Rule("x", found["default"], f"{found['default']:.0f} degC")
-    after = Panel("after ten years", linear("temperature [degC]", 25.0, 145.0), y, (*lines, rule))
+    rule = Rule("x", found["default"], f"{found['default']:.0f} °C")
+    after = Panel("after ten years", linear("temperature [°C]", 25.0, 145.0), y, (*lines, rule))
     drawn = pen.draw(Figure("phase_change", "Phase-change cells", "Ten years.", (over_time, after)))
     drawn.savefig(folder / "phase_change.svg", metadata={"Date": None})
     print("overtaken at " + ", ".join(f"{v:.1f} degC ({k})" for k, v in found.items()))

@@ -107,8 +107,8 @@ def bake_plot(folder: Path) -> None:
             celsius = bake.temperature - ZERO_CELSIUS
             tau = np.exp(log_attempt + energy / (BOLTZMANN * bake.temperature))
             times = np.geomspace(bake.time.min() / 2, bake.time.max() * 2, 60)
-            marks.append(Line(f"{celsius:.0f} degC", times, np.exp((times / tau) ** shape), colour))
-            marks += [Dot(float(t), float(r), "", f"{celsius:.0f} degC", colour) for t, r in zip(bake.time, bake.ratio)]
+            marks.append(Line(f"{celsius:.0f} °C", times, np.exp((times / tau) ** shape), colour))
+            marks += [Dot(float(t), float(r), "", f"{celsius:.0f} °C", colour) for t, r in zip(bake.time, bake.ratio)]
             miss = np.sqrt(np.mean(bake_residuals([bake], *numbers) ** 2))
             print(f"| {material} | {celsius:.0f} degC | {bake.time.size} | {miss:.2f} |")
         panels.append(
@@ -128,7 +128,7 @@ def lines_of_arrays(folder: Path) -> None:
     marks: list[Any] = []
     print("| array | largest current kept | largest difference over the largest current |\n|---|---|---|")
     for (name, told), colour in zip(
-        {"sq16_r1": "1 ohm a cell", "sq16_r5_lowR": "5 ohm, small cells", "sq16_r50_extreme": "50 ohm"}.items(), COLOURS
+        {"sq16_r1": "1 Ω a cell", "sq16_r5_lowR": "5 Ω, small cells", "sq16_r50_extreme": "50 Ω"}.items(), COLOURS
     ):
         data = np.load(ARRAYS / f"{name}.npz")
         ours = solve_crossbar(
