@@ -115,8 +115,8 @@ def to_tree(case: Case, outcome: Outcome) -> xr.DataTree:
         variable = xr.DataArray(array, dims=dims, coords=coords, attrs=attributes_of(record, path))
         groups.setdefault(entry.group, xr.Dataset())[entry.name] = variable
     for dataset in groups.values():
-        for name in dataset.coords:
-            dataset[name].attrs.update(coordinate_attributes(str(name)))
+        for label in dataset.coords:
+            dataset[label].attrs.update(coordinate_attributes(str(label)))
     root = xr.Dataset(attrs=root_attributes(case, outcome))
     return xr.DataTree.from_dict({"/": root, **{f"/{g}": groups[g] for g in record.groups}})
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stack3d.fe.krylov import Apply
 from stack3d.layout import Floats
-from stack3d.thermal.grid.coarsening import coarse_lines, coarsened
+from stack3d.thermal.grid.coarse_levels import coarse_lines, coarsened
 from stack3d.thermal.grid.faces import fixed_nodes
 from stack3d.thermal.grid.operator import GridOperator
 
@@ -219,9 +219,9 @@ class _Between:
 
     Parameters
     ----------
-    fine : ndarray
-        Lines, ascending. [m]
-    kept : ndarray of int
+    fine : ndarray, shape (lines,)
+        Ascending. [m]
+    kept : ndarray of int, shape (kept lines,)
         Which of them are kept, the first and the last among them.
     """
 

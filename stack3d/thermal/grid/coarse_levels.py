@@ -31,7 +31,7 @@ def coarsened(operator: GridOperator, keep_z: Which, keep_y: Which, keep_x: Whic
     Parameters
     ----------
     operator : GridOperator
-    keep_z, keep_y, keep_x : ndarray of int
+    keep_z, keep_y, keep_x : ndarray of int, shapes (kept z lines,), (kept y lines,), (kept x lines,)
         Lines that stay, by `coarse_lines`.
     """
     problem, cells = operator.problem, operator.cells
