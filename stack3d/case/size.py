@@ -132,7 +132,9 @@ def told(chip: Chip) -> str:
     found = terms_of(chip)
     total = sum(found.values())
     parts = ", ".join(f"{key} {memory.size(n)}" for key, n in sorted(found.items(), key=lambda f: -f[1]) if n > 0.02 * total)
-    return f"about {memory.size(total)} of memory beyond the program ({parts}), at least {solves_of(chip)} solves"
+    solves = solves_of(chip)
+    least = f"at least {solves} solve{'' if solves == 1 else 's'}"
+    return f"about {memory.size(total)} of memory beyond the program ({parts}), {least}"
 
 
 def instants_of(chip: Chip) -> int:

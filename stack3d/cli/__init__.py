@@ -76,7 +76,8 @@ def _told(error: Exception) -> int:
     """Say what went wrong; its code."""
     usage = None if isinstance(error, Stack3dError) else getattr(error, "format_message", None)
     if usage is not None:  # a mistake in the command line itself
-        fail(usage())
+        asked = getattr(getattr(error, "ctx", None), "command_path", "")
+        fail(f"{usage().rstrip('. ')}{f'; see `{asked} --help`' * bool(asked)}")
         return EXIT_BAD_INPUT
     text, code = told_failure(error, lambda: kept_trace(error))
     fail(text)

@@ -194,7 +194,9 @@ def scenario_path(path: str | Path) -> Path:
         if missing := no_file(name):
             raise DeckError(missing)
         known = sorted(available("scenarios"))
-        raise DeckError(f"no scenario {brief(name)}{did_you_mean(str(path), known)}; known: {', '.join(known) or 'none'}")
+        files = sorted(file.stem for file in islice(Path().glob("[!.]*.yaml"), MOST_LOOKED_AT))
+        meant = did_you_mean(str(path), [*known, *files])
+        raise DeckError(f"no scenario {brief(name)}{meant}; known: {', '.join(known) or 'none'}")
     return found
 
 

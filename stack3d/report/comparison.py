@@ -30,6 +30,8 @@ MOST_LETTERS = 70
 """Of a setting."""
 EVEN = 5e-4
 """Share of a value below which a difference is told as none."""
+MULTIPLE = 10.0
+"""From so many times the first on a value is told as a multiple of it."""
 UNITS = {"°C": "K", "%": "points"}
 """Unit of a value → that of a difference."""
 LEAD = ("peak", "accuracy", "energy")
@@ -72,10 +74,21 @@ def sentences(study: xr.DataTree, trees: Sequence[xr.DataTree]) -> list[str]:
             }[name]
             + chance
         )
+    unlike = _unlike(names, facts)
     if not said:
-        return ["The two differ in neither peak temperature nor accuracy nor energy."]
+        what = "do not differ in peak temperature" if unlike else "differ in neither peak temperature nor accuracy nor energy"
+        return [f"The two {what}.", *unlike]
     joined = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
-    return [f"{names[1]} is {joined}, against {names[0]}."]
+    return [f"{names[1]} is {joined}, against {names[0]}.", *unlike]
+
+
+def _unlike(names: Sequence[str], facts: Sequence[Facts]) -> list[str]:
+    """That only one of two results has a network, where that is so."""
+    having = [one.has("power/energy_per_inference") or one.has("mvm/accuracy") for one in facts]
+    if all(having) or not any(having):
+        return []
+    having_it = names[having.index(True)]
+    return [f"Only {having_it} has a network, so accuracy, energy and latency cannot be compared; heat can."]
 
 
 def _names(study: xr.DataTree) -> list[str]:
@@ -118,8 +131,15 @@ def _difference(answer: Answer, value: float, first: float) -> str:
         digits = answer.digits and 2 if isinstance(answer.digits, int) else None
         number = answer.brief(abs(delta)) if digits is None else f"{abs(delta):.{digits}f}"
         told = f"{number} {UNITS.get(answer.unit, answer.unit)}".rstrip()
-    share = f" ({100 * delta / abs(first):+.3g} %)".replace("-", "−") if answer.digits == PREFIXED and first else ""
+    share = f" ({_share(value, first)})" if answer.digits == PREFIXED and first else ""
     return f"{sign}{told}{share}"
+
+
+def _share(value: float, first: float) -> str:
+    """How much more or less a value is than the first, in per cent; from ten times on as a multiple."""
+    if value / first >= MULTIPLE:
+        return f"{value / first:.3g} times"
+    return f"{100 * (value - first) / abs(first):+.3g} %".replace("-", "−")
 
 
 def _is_within_errors(name: str, values: Floats, facts: Sequence[Facts]) -> bool:

@@ -55,6 +55,17 @@ def test_new_never_writes_over_a_file(
     assert code == 2 and "did you mean 'package'?" in text and os.listdir() == ["mine.yaml"]
 
 
+def test_what_is_missing_names_the_help_of_its_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mychip.yaml").touch()
+    assert said(capsys, monkeypatch, "report") == (2, "error: Missing argument 'RESULT...'; see `stack3d report --help`\n")
+    assert said(capsys, monkeypatch, "run", "--no") == (2, "error: No such option: --no; see `stack3d run --help`\n")
+    code, text = said(capsys, monkeypatch, "validate", "mychp")
+    assert code == 2 and "no scenario 'mychp' (did you mean 'mychip'" in text
+
+
 def test_run_without_a_scenario_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = said(capsys, monkeypatch, "run")
     assert code == 0 and all(f"  {name} " in text for name in decks.available("scenarios")) and "stack3d new NAME" in text

@@ -1,6 +1,7 @@
 """The run of a sweep ends with a table of its cases: swept values, results with their errors, limits, warnings."""
 
 import re
+import shutil
 from html import escape
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import small_study
 from in_process import exit_code
 
 from stack3d import results
-from stack3d.report import cases, page, trade_axes
+from stack3d.report import cases, comparison, page, study_answers, trade_axes
 
 
 def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
@@ -92,3 +93,24 @@ def test_cases_that_hardly_differ_and_limits_that_are_kept_are_told(tmp_path: Pa
     assert code == 4 and words.startswith("2 of 3 cases are done, 1 failed. Peak temperature ")
     assert "goes from" not in words and "Limits are kept in every case that is done, by " in words
     assert "K at least (spot_power 0.1001 W)" in words or "K at least (0.1001 W)" in words
+
+
+def test_a_comparison_says_that_one_of_two_has_no_network(tmp_path: Path, capfd) -> None:
+    plain, chip = tmp_path / "plain.yaml", tmp_path / "chip.yaml"
+    assert exit_code("new", "chip") == 0
+    shutil.move("chip.yaml", chip)
+    plain.write_text(small_study.STUDY.replace("scenario: small", "scenario: plain"))
+    quick = ("--set", "lifetime.epochs=2", "--set", "monte_carlo.samples=2")
+    assert exit_code("run", str(chip), *quick, "-o", str(tmp_path / "out"), "--progress", "none") == 0
+    assert exit_code("run", str(plain), "-o", str(tmp_path / "out"), "--progress", "none") == 0
+    both = [results.open_result(tmp_path / "out" / name) for name in ("chip", "plain")]
+    for one, other in (both, both[::-1]):
+        words = cases.comparison_page([one, other])
+        assert "Only chip has a network, so accuracy, energy and latency cannot be compared; heat can." in words
+    assert "has a network" not in cases.comparison_page([both[1], both[1]])
+
+
+def test_a_large_difference_is_a_multiple() -> None:
+    power = study_answers.ANSWERS["power"]
+    assert comparison._difference(power, 12.0, 0.15) == "+11.8 W (80 times)"
+    assert comparison._difference(power, 0.15, 12.0) == "−11.8 W (−98.8 %)"
