@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stack3d import yamlfile
-from stack3d.errors import FEW, DeckError, Problem, brief, did_you_mean, few
+from stack3d.errors import FEW, DeckError, Problem, ValidityWarning, brief, did_you_mean, few
 from stack3d.rectangles import overlapping
 from stack3d.units import parse
 from stack3d.yamlfile import FileLine, Items, Mapping
@@ -35,6 +36,8 @@ MOST_UNITS = 20_000
 """Of a floorplan."""
 MOST_SIZE = 0.5
 """Of a unit, and of its place, in a HotSpot floorplan: beyond any wafer. [m]"""
+MOST_PAIRS = 1000
+"""Overlapping units that are counted."""
 MOST_TOLD = 6
 """Wrong titles that are told."""
 
@@ -230,7 +233,7 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
     """Replace every ``floorplan`` of a layer by what its units say; `folder_of` is where a name written at a place counts from.
 
     Units with a material become blocks of the layer, units with a power become heat sources, and ``unit: name`` of a source in
-    that layer becomes the unit's x and y.
+    that layer becomes the unit's x and y. Warns of units with a power that overlap.
     """
     problems: list[Problem] = []
     plans: dict[str, dict[str, Unit]] = {}
@@ -251,11 +254,34 @@ def expand(tree: Mapping, folder_of: Callable[[FileLine], Path]) -> list[Problem
         for name in names:
             plans[name] = {str(unit.get("name")): unit for unit in units}
         _add_blocks(layer, units, place)
+        _tell_overlaps(units)
         for unit in units:
             for name in names if "power" in unit else ():
                 _add_source(tree, unit, name, alone=len(names) == 1)
     problems += _placed_by_unit(tree, plans)
     return problems
+
+
+def _tell_overlaps(units: list[Unit]) -> None:
+    """Warn of units that heat one place twice: the first of them, and how many pairs there are."""
+    heated = [unit for unit in units if "power" in unit]
+    try:
+        sides = [[parse(value, "length") for key in "xy" for value in unit[key]] for unit in heated]
+    except (KeyError, TypeError, ValueError):
+        return  # told where units are checked
+    if any(len(box) != 4 for box in sides):
+        return
+    boxes = np.array(sides).reshape(-1, 4)[:, [0, 2, 1, 3]]
+    pairs = list(islice(overlapping(boxes, share=OVERLAP), MOST_PAIRS + 1))
+    if not pairs:
+        return
+    later, earlier = min(pairs)
+    width, height = 1e3 * (np.minimum(*boxes[[later, earlier], 2:]) - np.maximum(*boxes[[later, earlier], :2]))
+    file, line = heated[later].here
+    others = f"{'more than ' * (len(pairs) > MOST_PAIRS)}{min(len(pairs), MOST_PAIRS) - 1}"
+    more = f"; other pairs that overlap: {others}" if pairs[1:] else ""
+    told = f"units {heated[later].get('name')!r} and {heated[earlier].get('name')!r} overlap in {width:.4g} x {height:.4g} mm"
+    warnings.warn(ValidityWarning(f"{file}:{line}: {told}; their powers add up{more}"), stacklevel=2)
 
 
 def _corner(geometry: Mapping, layer: Mapping) -> tuple[float, float] | None:

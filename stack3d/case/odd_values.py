@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from stack3d.case.odd_layers import odd_layers
 from stack3d.chip import Chip
 from stack3d.decks import dotted
 from stack3d.errors import Problem
@@ -28,7 +29,7 @@ MAY_BE_HOT = ("limits", "largest_temperature")
 
 
 def odd_values(chip: Chip) -> list[Problem]:
-    """Temperatures and films of a scenario that are hardly meant, by their keys."""
+    """Temperatures, films and layers of a scenario that are hardly meant, by their keys."""
     scenario = chip.scenario
     phases = {"cooling.ambient"} if scenario.mission is not None else set()  # there stands the mean of the phases
     found = [
@@ -36,7 +37,7 @@ def odd_values(chip: Chip) -> list[Problem]:
         for key, dimension, value in _quantities(scenario, ())
         if key not in phases and (said := _odd(key, dimension, value)) is not None
     ]
-    return found + _odd_resistances(chip) + _counted_from_layers(chip)
+    return found + _odd_resistances(chip) + _counted_from_layers(chip) + odd_layers(chip)
 
 
 def _odd(key: str, dimension: str, value: float) -> Problem | None:

@@ -37,11 +37,13 @@ for _file in pkgutil.iter_modules(__path__):  # a file of commands registers the
 
 def main() -> None:
     """Run a command: one plain line per error, documented exit codes."""
-    python_shows = warnings.showwarning
+    python_shows, shown = warnings.showwarning, set[str]()
 
     def show_plainly(message: Warning | str, category: type[Warning], *more: Any) -> None:
         if issubclass(category, ValidityWarning):
-            aside(f"warning: {message}")
+            if str(message) not in shown:  # a deck that is read twice tells it once
+                aside(f"warning: {message}")
+            shown.add(str(message))
         else:
             python_shows(message, category, *more)
 

@@ -1,5 +1,6 @@
 """Floorplans from files: what units become, and where a mistake is said to be."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,27 @@ def test_csv_and_yaml_say_the_same(tmp_path: Path) -> None:
         assert all(found[name] == pytest.approx(value, abs=1e-15) for name, value in EXPECTED.items())
         assert [(b.name, b.material.name) for b in stack.layer("die").blocks] == [("memory", "diamond")]
     assert cases[0].digest() == cases[1].digest()
+
+
+OVER = CSV.replace(",diamond", ",").replace("4,4,6,4", "3,5,6,3")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (OVER, "plan.csv:5: units 'memory' and 'core' overlap in 1 x 3 mm; their powers add up"),
+        (OVER + "more,3,5,6,3,1,\n", "overlap in 1 x 3 mm; their powers add up; other pairs that overlap: 2"),
+        (CSV.replace("4,4,6,4,0.5", "3.9999,4,6,4,0.5"), ""),  # files round their numbers
+        (OVER.replace("6,3,0.5,", "6,3,,"), ""),  # a unit without power heats nothing
+    ],
+)
+def test_units_that_heat_one_place_twice_are_told(tmp_path: Path, text: str, said: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(tmp_path, "plan.csv", text)
+    found = [str(w.message) for w in caught if "overlap" in str(w.message)]
+    assert len(found) == bool(said)
+    assert all(one.endswith(said) for one in found)
 
 
 def test_hotspot_has_places_only(tmp_path: Path) -> None:
