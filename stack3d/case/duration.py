@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from stack3d.case.judged_placings import CHIPS, is_by_accuracy, readings_of
 from stack3d.case.size import instants_of, solves_of
@@ -25,6 +26,8 @@ MARCH = 5.0
 """Steps on other meshes, and of half the length, that tell the error of a step of a transient, in steady solves."""
 RESPONSE = 20.0
 """Solves that the reduced model of a source takes."""
+JUDGED = 0.5
+"""Share of the heat of a steady case that its errors take."""
 LONG = 86_400.0
 """A case that takes longer is told before the work. [s]"""
 
@@ -59,6 +62,25 @@ def seconds_of(chip: Chip, body: AnyKind | None = None) -> dict[str, float]:
         if lifetime.band:
             found["lifetime.band"] = BAND * life
     return found
+
+
+def stages_of(chip: Chip, found: Mapping[str, float], *, lives: bool) -> dict[str, float]:
+    """Time of the stages that follow the mesh of a case, by name in their order. [s]
+
+    Parameters
+    ----------
+    chip : Chip
+    found : mapping of str to float
+        `seconds_of` the chip. [s]
+    lives : bool
+        Whether its whole life is followed.
+    """
+    heat, judged = found["solver.mesh"], JUDGED if chip.scenario.transient is None else 1 - 1 / MARCH
+    life = {"program": (1 - judged) * heat + found.get("monte_carlo.samples", 0.0) + found.get("workload.network", 0.0)}
+    life |= {"band": found.get("lifetime.band", 0.0), "attribute": found.get("lifetime.attribution", 0.0)}
+    first = life if lives else {"heat": (1 - judged) * heat}
+    stages = {**first, "judge": judged * heat, "impedance": found.get("impedance", 0.0)}
+    return {name: seconds for name, seconds in stages.items() if seconds}
 
 
 def time_told(chip: Chip, body: AnyKind | None = None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stack3d.case.run import check, one_thread
+from stack3d.case.run import check
+from stack3d.case.threads import one_thread
 from stack3d.heat.compacted import SolveWatch, compact_model
 from stack3d.schema.scenario import Scenario
 from stack3d.thermal.compact.compact_model import CompactModel

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d.case.duration import seconds_of
 from stack3d.case.judged_placings import CHIPS, RIVALS, check_placing, groups_of, is_by_accuracy, readings_of
 from stack3d.case.size import check_size
 from stack3d.chances import standard_error
@@ -190,7 +191,9 @@ class _Judge:
 
     def choice(self) -> ChosenPlacement:
         """The most accurate placement; raises RangeError or SolverError where none can be told for the first rival."""
-        self.observer.stage("place", chips=CHIPS, readings=self.of)
+        takes = seconds_of(self.chip)
+        later = {"mesh": sum(takes.values()) - takes["workload.placement"]}
+        self.observer.stage("place", expected=sum(takes.values()), ahead=later, chips=CHIPS, readings=self.of)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ValidityWarning)
             by_accuracy, by_error = self.costs()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stack3d import guests
 from stack3d.case.by_compact import check_compact, joined
-from stack3d.case.duration import seconds_of, time_told, warning_of
+from stack3d.case.duration import seconds_of, stages_of, time_told, warning_of
 from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
 from stack3d.case.missions import SolvedPhase, phases_alone, phases_solved, put_phases
@@ -26,6 +24,7 @@ from stack3d.case.size import check_size, solves_of
 from stack3d.case.spells_checked import check_surroundings
 from stack3d.case.summary import summarise
 from stack3d.case.temperatures import check_temperatures, drawn, drawn_in_phases, highest, hottest_layers
+from stack3d.case.threads import one_thread
 from stack3d.chip import TODAY, Chip, ComputingChip
 from stack3d.errors import MISSED, DeckError, Problem, ValidityWarning
 from stack3d.fields import registered
@@ -42,7 +41,7 @@ from stack3d.life.chips import Policy, chosen_policies
 from stack3d.life.epoch_record import LifeOutput
 from stack3d.life.loop import Loop
 from stack3d.life.start import present
-from stack3d.progress import Observer, Stopwatch
+from stack3d.progress import Observer, Silent, Stopwatch, watching
 from stack3d.record import Record
 from stack3d.registry import lost
 from stack3d.schema.numerics import AccuracyDeck
@@ -127,19 +126,6 @@ def check(scenario: Scenario, *, solve: bool = False, sized: bool = True) -> Chi
     return chip
 
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables of the environment by which a user says how many threads products take."""
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """One BLAS thread unless the environment names a number: in small products threads wait for each other."""
-    from threadpoolctl import threadpool_limits
-
-    guests.load_scipy()  # it brings a BLAS of its own
-    limits: AbstractContextManager[Any] = threadpool_limits(None if any(name in os.environ for name in THREADS) else 1)
-    return limits
-
-
 def run_case(
     scenario: Scenario,
     observer: Observer,
@@ -173,7 +159,7 @@ def run_case(
     """
     if until not in (None, "thermal"):
         raise DeckError(f"--until knows 'thermal', got {until!r}")
-    with warnings.catch_warnings(record=True) as caught, one_thread():
+    with warnings.catch_warnings(record=True) as caught, one_thread(), watching(observer):
         warnings.simplefilter("always", ValidityWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         outcome = _run(scenario, observer, until, backends or Backends(), resume, key, also)
@@ -222,9 +208,9 @@ class _EachMesh:
         with clock("build"):
             body = meshed(chip)
         unknowns, told = body.unknowns(chip.stack, scenario.solver.order), body.facts(scenario.solver)
-        told["takes"], expected = time_told(chip, body), sum(seconds_of(chip, body).values())
+        told["takes"], ahead = time_told(chip, body), stages_of(chip, seconds_of(chip, body), lives=lives)
         size = {"layers": len(chip.stack.named), "unknowns": unknowns, "solves": solves_of(chip)}
-        self.observer.stage("mesh", expected=expected, **size, **told)
+        self.observer.stage("mesh", expected=sum(ahead.values()), ahead=ahead, **size, **told)
         with clock("mesh"):
             backend = backends.of(scenario, chip.stack, body)
         computing = chip if isinstance(chip, ComputingChip) else None
@@ -233,7 +219,7 @@ class _EachMesh:
             loop = Loop(computing, backend, self.plan, self.observer, clock, self.resume, self.key, self.also)
         if loop is not None and lives:
             record, solution = loop.run()
-            with clock("heat"):
+            with clock("heat"), self._judging():
                 estimates = error_bars.of_state(loop.chip, loop.first, backends.coarse, record)
                 phases = self._put_phases(chip, loop.first, loop.limits, record, estimates)
             return _Solved(record, body, solution, backend.problem, estimates, unknowns, loop.first, phases)
@@ -244,19 +230,29 @@ class _EachMesh:
                 solid, steps = backends.solid(scenario, chip.stack, body), TakenSteps()
                 record, hottest = over_time(chip, scenario.transient, solid, state, steps)
                 solution, cooled = hottest()
-                estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state, steps)
+                with self._judging():
+                    estimates = error_bars.of_march(chip, scenario.transient, record, backends.coarse, state, steps)
                 return _Solved(record, body, solution, cooled, estimates, unknowns, state)
             if state is None or computing is None:
                 solution = backend.solve(chip.sources)
                 record = thermal_values(chip, solution)
-                estimates = error_bars.of_mesh(chip, solution, backends.coarse, values=record)
+                with self._judging():
+                    estimates = error_bars.of_mesh(chip, solution, backends.coarse, values=record)
             else:
                 record, solution = present(computing, state), state.solution
                 record.along("time", [TODAY])
                 record.put("thermal/tile_temperature", state.tile_temperature[None])
-                estimates = error_bars.of_state(computing, state, backends.coarse, record)
+                with self._judging():
+                    estimates = error_bars.of_state(computing, state, backends.coarse, record)
             phases = self._put_phases(chip, state, Limits() if loop is None else loop.limits, record, estimates)
         return _Solved(record, body, solution, backend.problem, estimates, unknowns, state, phases)
+
+    @contextmanager
+    def _judging(self) -> Iterator[None]:
+        """Errors are estimated; the steps of other meshes are not told, since nobody knows how many there will be."""
+        self.observer.stage("judge")
+        with watching(Silent()):
+            yield
 
     @staticmethod
     def _put_phases(
@@ -339,7 +335,7 @@ def _run(
 ) -> Outcome:
     clock = Stopwatch()
     before = backends.counts.copy()
-    observer.stage("build", scenario=scenario.scenario)
+    observer.stage("build", scenario=scenario.scenario, takes="mostly a second or two; then it is told how long the case does")
     with clock("build"):
         chip, choice = placed(scenario, observer)
         if problems := _problems(chip):

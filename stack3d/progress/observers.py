@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 
@@ -9,7 +12,15 @@ class Observer(Protocol):
     """Receiver of progress events."""
 
     def stage(self, name: str, **facts: Any) -> None:
-        """A named stage of a case begins."""
+        """A named stage of a case begins.
+
+        Parameters
+        ----------
+        name : str
+        **facts
+            To be told beside it. Of these `expected` is the time from here to the end of the case [s], and `ahead` what of
+            that belongs to later stages, by their names, see `Pace.stage`.
+        """
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:
         """Some steps of a stage are finished.
@@ -26,6 +37,24 @@ class Observer(Protocol):
 
     def finish(self) -> None:
         """The case has ended."""
+
+
+_PRESENT: ContextVar[Observer | None] = ContextVar("_PRESENT", default=None)
+
+
+def present() -> Observer:
+    """Who watches the case that is at work: for loops far below, which nobody hands an observer."""
+    return _PRESENT.get() or Silent()
+
+
+@contextmanager
+def watching(observer: Observer) -> Iterator[None]:
+    """Work inside is watched by an observer, see `present`."""
+    before = _PRESENT.set(observer)
+    try:
+        yield
+    finally:
+        _PRESENT.reset(before)
 
 
 class StudyObserver(Protocol):

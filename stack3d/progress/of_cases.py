@@ -37,10 +37,10 @@ class PlainLines:
             if time.monotonic() - self._said >= self.patience:
                 self._print(f"{self.pace.name}  {time_left(self.pace.spent)} so far{self._left()}")
 
-    def stage(self, name: str, expected: float | None = None, **facts: Any) -> None:
+    def stage(self, name: str, **facts: Any) -> None:
         """Print the stage and its facts, and how long the case will still take where that is known already."""
-        self.pace.stage(name, expected)
-        self._print(name + in_words(facts) + (self._left() if expected is None else ""))
+        self.pace.stage(name, facts.pop("expected", None), facts.pop("ahead", None))
+        self._print(name + in_words(facts) + ("" if "takes" in facts else self._left()))
         if self._ended is None:
             self._ended = threading.Event()
             threading.Thread(target=self._wait, args=(self._ended,), daemon=True).start()
@@ -87,9 +87,9 @@ class Bars:
         self._task = self._progress.add_task(self._prefix, total=None, facts="")
         self._progress.start()
 
-    def stage(self, name: str, expected: float | None = None, **facts: Any) -> None:
+    def stage(self, name: str, **facts: Any) -> None:
         """Show the stage with a pulsing bar."""
-        self.pace.stage(name, expected)
+        self.pace.stage(name, facts.pop("expected", None), facts.pop("ahead", None))
         self._progress.reset(self._task, total=None, description=self._prefix + name, facts=in_words(facts).strip())
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -29,22 +29,50 @@ class Stopwatch:
                 self._inside[-1] += spent
 
 
+SLACK = 1.0
+"""Time beyond an estimate that is no news. [s]"""
+WRONG = 4.0
+"""Factor that an estimate before the work may be off by; what comes later is taken to be off as what was done."""
+
+
 class Pace:
     """How long what is at work will still take: by steps that are done, else by what was expected of the case."""
 
     def __init__(self) -> None:
         self.name = ""
         self._ends: float | None = None
-        self._since = time.monotonic()
+        self._since = self._begun = time.monotonic()
+        self._own = 0.0
+        self._ahead: dict[str, float] = {}
         self._loop: tuple[str, float, int] | None = None
         self._steps_left: float | None = None
 
-    def stage(self, name: str, expected: float | None = None) -> None:
-        """A stage begins; from here on the case is `expected` to take so long. [s]"""
+    def stage(self, name: str, expected: float | None = None, ahead: Mapping[str, float] | None = None) -> None:
+        """A stage begins.
+
+        Parameters
+        ----------
+        name : str
+        expected : float, optional
+            Time from here to the end of the case. [s]
+        ahead : mapping of str to float, optional
+            Those parts of it that begin with later stages, by their names, in their order. [s]
+        """
         now = time.monotonic()
         self.name, self._since, self._loop, self._steps_left = name, now, None, None
         if expected is not None:
-            self._ends = now + expected
+            self._ends, self._begun, self._ahead = now + expected, now, dict(ahead or {})
+            self._own = max(expected - sum(self._ahead.values()), 0.0)
+        elif name in self._ahead:
+            later = [*self._ahead].index(name)
+            off = self._off(now - self._begun, sum([self._own, *self._ahead.values()][: later + 1]))
+            parts = {key: off * seconds for key, seconds in [*self._ahead.items()][later:]}
+            self.stage(name, sum(parts.values()), {key: seconds for key, seconds in parts.items() if key != name})
+
+    @staticmethod
+    def _off(took: float, wanted: float) -> float:
+        """What to multiply estimates by where so much time was `wanted` for what took another one [s]; at most `WRONG`."""
+        return min(max(took / wanted, 1 / WRONG), WRONG) if wanted > 0 else 1.0
 
     def step(self, name: str, done: int, total: int) -> None:
         """Steps of a loop are done; the first tells no pace, since what was before it may count in it."""
@@ -53,7 +81,9 @@ class Pace:
             self.name, self._since, self._loop, self._steps_left = name, now, (name, now, done), None
             return
         _, begun, first = self._loop
-        self._steps_left = (now - begun) / (done - first) * (total - done)
+        own = (now - begun) / (done - first) * (total - done)
+        later = self._off(now - self._begun + own, self._own) * sum(self._ahead.values()) if self._ahead else 0.0
+        self._steps_left = own + later
         self._ends = max(self._ends or 0.0, now + self._steps_left)
 
     @property
@@ -65,11 +95,12 @@ class Pace:
     def left(self) -> str:
         """In words: empty where nothing is known or nothing is left."""
         if self._steps_left is not None:
-            return f"about {time_left(max(self._steps_left, 1.0))} left" if self._steps_left > 0 else ""
+            how = "roughly" if self._ahead else "about"
+            return f"{how} {time_left(max(self._steps_left, 1.0))} left" if self._steps_left > 0 else ""
         if self._ends is None:
             return ""
         rest = self._ends - time.monotonic()
-        return f"roughly {time_left(max(rest, 1.0))} left" if rest > 0 else "longer than estimated"
+        return f"roughly {time_left(max(rest, 1.0))} left" if rest > -SLACK else "longer than estimated"
 
 
 def time_left(seconds: float) -> str:

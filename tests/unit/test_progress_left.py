@@ -6,7 +6,7 @@ import time
 import pytest
 
 from stack3d import progress
-from stack3d.progress import Pace, PlainLines, StudyJson, StudyLines, Tally
+from stack3d.progress import Pace, PlainLines, StudyJson, StudyLines, Tally, present, watching
 
 
 @pytest.fixture
@@ -36,6 +36,44 @@ def test_what_was_expected_counts_until_steps_tell_a_pace(clock: list[float]) ->
     assert pace.left == "longer than estimated"
 
 
+def test_later_stages_count_from_the_first_word_on_and_follow_the_pace_of_what_was_done(clock: list[float]) -> None:
+    pace = Pace()
+    pace.stage("mesh", 100.0, {"program": 40.0, "attribute": 50.0, "judge": 10.0})
+    assert pace.left == "roughly 1 min 40 s left"
+    pace.stage("program")
+    assert pace.left == "roughly 1 min 40 s left"
+    pace.step("epoch", 0, 4)
+    clock[0] += 20.0
+    pace.step("epoch", 1, 4)
+    assert pace.left == "roughly 3 min 00 s left"  # 60 s of epochs, and twice the 60 s that were expected later
+    clock[0] += 60.0
+    pace.step("epoch", 4, 4)
+    pace.stage("attribute")
+    assert pace.left == "roughly 2 min 00 s left"
+    clock[0] += 400.0
+    assert pace.left == "longer than estimated"
+    pace.stage("judge")
+    assert pace.left == "roughly 1 min 20 s left"  # an estimate is off by a factor of four at most, and so is what follows
+    pace.stage("impedance")
+    assert pace.left == "roughly 1 min 20 s left"  # nothing was said of it
+
+
+def test_a_stage_that_was_skipped_counts_as_done(clock: list[float]) -> None:
+    pace = Pace()
+    pace.stage("mesh", 30.0, {"heat": 10.0, "judge": 20.0})
+    clock[0] += 5.0
+    pace.stage("judge")
+    assert pace.left == "roughly 10 s left"
+
+
+def test_loops_far_below_are_seen() -> None:
+    told = io.StringIO()
+    with watching(PlainLines("", told)):
+        present().step("heat", 1, 1)
+    present().step("heat", 1, 1)
+    assert told.getvalue().count("heat 1/1") == 1
+
+
 def test_a_long_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     told = io.StringIO()
     lines = PlainLines("case", told, patience=0.05)
@@ -46,7 +84,10 @@ def test_a_long_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     lines.finish()
     time.sleep(0.12)
     said = told.getvalue()
-    assert "case: mesh  unknowns=7\n" in said and "case: mesh  0 s so far  roughly 8 min 20 s left" in said
+    assert (
+        "case: mesh  unknowns=7  roughly 8 min 20 s left\n" in said
+        and "case: mesh  0 s so far  roughly 8 min 20 s left" in said
+    )
     time.sleep(0.15)
     assert told.getvalue() == said  # nobody speaks after the end
 

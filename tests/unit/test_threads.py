@@ -8,8 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from stack3d import decks
-from stack3d.case import run as running
-from stack3d.case import run_case
+from stack3d.case import run_case, threads
 from stack3d.progress import Silent
 
 
@@ -29,10 +28,10 @@ def test_a_case_takes_one_blas_thread_unless_the_environment_names_a_number(
 ) -> None:
     from threadpoolctl import threadpool_limits
 
-    for name in running.THREADS:
+    for name in threads.THREADS:
         monkeypatch.delenv(name, raising=False)
     if named:
-        monkeypatch.setenv(running.THREADS[0], "3")
+        monkeypatch.setenv(threads.THREADS[0], "3")
     watch = Watch()
     with threadpool_limits(3):
         run_case(decks.load("quickstart").scenario, watch, until="thermal")

@@ -14,6 +14,7 @@ import numpy as np
 
 from stack3d.errors import SolverError
 from stack3d.layout import Floats
+from stack3d.progress import present
 from stack3d.thermal.fields.field import Field
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.thermal.time.system import StepWatch, TransientResult, TransientSystem, ascending
@@ -23,6 +24,8 @@ GAMMA = 2.0 - np.sqrt(2.0)
 ERROR_CONSTANT = (-3 * GAMMA**2 + 4 * GAMMA - 2) / (12 * (2 - GAMMA))
 START = (1 / 8, 1 / 8, 1 / 4, 1 / 2)
 """Shares of the first fixed step after a change of power; finer ones no longer change the error of the steps that follow."""
+PARTS = 1000
+"""Of the time that is marched over, by which it is told how much is done."""
 DEEPEST = 40
 """An interval is halved at most this often."""
 
@@ -46,6 +49,26 @@ class TakenSteps:
     def again(self, parts: int = 1) -> TakenSteps:
         """For a march over the same intervals."""
         return TakenSteps(given=iter(self.taken), parts=parts, peaks=self.peaks)
+
+
+class _Told:
+    """Tells who watches how much of a march is done; its end is no end of the work, since other marches may follow.
+
+    Parameters
+    ----------
+    until : float
+        [s]
+    """
+
+    def __init__(self, until: float) -> None:
+        self.until, self.done = until, 0
+
+    def __call__(self, now: float) -> None:
+        """Tell of an instant [s] where it is another part."""
+        done = min(int(PARTS * now / self.until), PARTS - 1)
+        if done > self.done:
+            self.done = done
+            present().step("heat", done, PARTS)
 
 
 @dataclass
@@ -235,7 +258,7 @@ def integrate(
     origin = march.state if origin is None else origin
     changed = system.size(march.state - origin) if relative else 0.0
     control = _Control(system, tolerance, relative, origin, changed, steps or TakenSteps())
-    depth = int(np.ceil(-np.log2(first_share)))
+    depth, told = int(np.ceil(-np.log2(first_share))), _Told(instants[-1])
     load: Floats | None = None
     for begin, end, powers in schedule.intervals(float(asked[-1])):
         fresh = system.load(powers)
@@ -248,6 +271,7 @@ def integrate(
                 out[inside] = _quadratic((asked[inside] - now) / step, seen)
             if watch is not None:
                 watch(now + step, taken.end)
+            told(now + step)
     statistics = {
         "scheme": "TR-BDF2, error-controlled",
         "steps": control.taken,
@@ -287,7 +311,7 @@ def integrate_fixed(
     growing ones, which resolve what a jump of power excites.
     """
     started = time.perf_counter()
-    march = _March(system, _begin(system, initial), np.empty(0))
+    march, told = _March(system, _begin(system, initial), np.empty(0)), _Told(until)
     times, values = [0.0], [system.observe(march.state)]
     if watch is not None:
         watch(0.0, march.state)
@@ -305,6 +329,7 @@ def integrate_fixed(
                 now += share * (end - begin) / count
                 if watch is not None:
                     watch(now, march.state)
+            told(now)
             times.append(begin + k * (end - begin) / count)
             values.append(system.observe(march.state))
     statistics = {
