@@ -83,7 +83,7 @@ def _gains(found: xr.Dataset) -> list[Gains]:
         least = max(LEAST_KELVIN if unit == "K" else LEAST, UNSEEN * float(np.nanmax(np.abs(gain), initial=0.0)))
         seen = _seen(gain, least)
         told = [_signed(float(g), str(unit), str(text)) for g in seen]
-        made.append(Gains(f"{text}: more room by", scale * seen, named, told))
+        made.append(Gains(f"{page.typeset(str(text))}: more room by", scale * seen, named, told))
     return made
 
 

@@ -73,7 +73,7 @@ def _has_price(found: xr.Dataset) -> NDArray[np.bool_]:
 def section(tree: xr.DataTree) -> str:
     """HTML of the sentences and the ranks."""
     found = _found(tree)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
+    lines = "".join(f"<li>{escape(page.typeset(line))}</li>" for line in str(found.attrs["verdict"]).splitlines())
     rows, dearest = [], float(np.nanmax(np.abs(found["cost"].values), initial=0.0))
     size, unit = shared_prefix(found["cost"].values[_has_price(found)], "J")
     for i in _order(found):

@@ -125,6 +125,7 @@
     const svg = shape("svg", { viewBox: `0 0 ${whole} ${bottom + 26 + row * below.length}`, role: "img", "aria-label": `${y.label} over ${x.label}` });
     const add = (name, attributes, text) => svg.append(shape(name, attributes, text));
     const inside = (middle, text) => Math.min(Math.max(middle, 0.5 * (text.length + 1) * letter), whole - 0.5 * (text.length + 1) * letter);
+    const framed = (middle, text) => Math.min(Math.max(middle, left + 0.5 * (text.length + 1) * letter), left + width - 0.5 * (text.length + 1) * letter);
     above.forEach((text, i) => add("text", { x: 4, y: row * (i + 1) - 2, class: "axis" }, text));
     for (const [at, text] of x.ticks) {
       add("line", { class: "grid", x1: px(at), x2: px(at), y1: top, y2: bottom });
@@ -167,7 +168,7 @@
       for (const [other, level] of y.machines || [])
         if (name === other) {
           add("circle", { cx: px(at), cy: py(level), r: 3.5, fill: "#000000", "data-tip": `a conventional machine: ${name}` });
-          add("text", { x: inside(px(at), name), y: py(level) - 7, class: "note", "text-anchor": "middle" }, name);
+          add("text", { x: framed(px(at), name), y: py(level) - 7, class: "note", "text-anchor": "middle" }, name);
         }
     for (const one of notes) add("text", ...one);
     svg.addEventListener("pointerleave", hide);

@@ -61,7 +61,9 @@ def _chooser(figure: Figure, chooser: Chooser, identity: str) -> str:
             for kind, group in _by_kind(chooser)
         )
         lists.append(f'<label class="slider">{word} <select data-axis="{word}">{options}</select></label>')
-    data = json.dumps(svg.chooser_data(chooser), separators=(",", ":")).replace("</", "<\\/")
+    found = svg.chooser_data(chooser)
+    found["names"] = [typeset(name) for name in found["names"]]
+    data = json.dumps(found, separators=(",", ":")).replace("</", "<\\/")
     script = f'<script type="application/json">{data}</script>'
     static = f'<div class="panels">{_panels(figure, identity)}</div>'
     return f'<div class="chooser" id="{identity}-chooser">{"".join(lists)}<div class="chosen"></div>{script}{static}</div>'

@@ -163,7 +163,7 @@ def section(tree: xr.DataTree) -> str:
         missed = [_stands(float(v), u, text) for v, u, text in zip(found["missed"].values[i], limit_units, limits)]
         rows.append((str(i), names[i], *told[i], *missed))
     head = ("case", "design, the chosen one first", *map(str, found["goal"].values), *limits)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in _lines(found))
+    lines = "".join(f"<li>{escape(page.typeset(line))}</li>" for line in _lines(found))
     return page.fold("designs", "What to build", f"<ul>{lines}</ul>{page.table(rows, head, words=1)}<p>{_download(tree)}</p>")
 
 

@@ -62,6 +62,8 @@ class Answer:
     """Text of a value that a number says badly."""
     at_zero: str = ""
     """Text of nothing at all."""
+    at_zero_in_box: str = ""
+    """That in a box of a map, which has room for a word."""
     cut: Callable[..., xr.DataArray] | None = None
     """As `reduce`: whether a case may have more, since its run has ended before."""
 
@@ -106,6 +108,10 @@ class Answer:
         name, size = next((n, v) for n, v in sizes if seconds >= 0.999 * v)
         count = seconds / (size or 1.0)
         return f"{count:.0f} {name}" if count >= 9.95 or abs(count - round(count)) < 0.05 else f"{count:.1f} {name}"
+
+    def in_box(self, value: float, factor: float) -> str:
+        """The value as a box of a map has room for."""
+        return self.at_zero_in_box if self.at_zero_in_box and value == 0.0 else self.brief(value, factor)
 
     def full(self, value: float) -> str:
         """The value with its unit."""
@@ -232,6 +238,7 @@ ANSWERS: Mapping[str, Answer] = {
         True,
         TIME,
         at_zero="lost when first read",
+        at_zero_in_box="lost",
         cut=_outlives,
     ),
     "error": Answer(

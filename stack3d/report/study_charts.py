@@ -68,18 +68,18 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
     values = np.asarray(array.values, dtype=float)
     factor, unit = answer.scaled(values)
     scale = colour_scale(answer.titled(unit), values / factor, "cividis", whole=answer.digits == WHOLE)
-    panels = []
+    states, panels = tree.dataset[["status"]].assign(cut=values_of(tree, name, cut=True)), []
     for chosen in itertools.product(*(range(array.sizes[d]) for d in others)):
         part = array.isel(dict(zip(others, chosen))).transpose(first, second)
-        status = tree.dataset["status"].isel(dict(zip(others, chosen))).transpose(first, second)
+        states_there = states.isel(dict(zip(others, chosen))).transpose(first, second)
         where = ", ".join(f"{d} {labels_of(tree, d)[i]}" for d, i in zip(others, chosen))
         title = ", ".join(v for v in (scale.label, where) if v)
-        panels.append(_grid(tree, title, part, status.values, scale, name, factor))
+        panels.append(_grid(tree, title, part, states_there, scale, name, factor))
     return Figure(f"map_{name}", answer.heading, "One box per case. Grey: no value.", tuple(panels))
 
 
 def _grid(
-    tree: xr.DataTree, title: str, part: xr.DataArray, status: Any, scale: ColourScale, name: str, factor: float
+    tree: xr.DataTree, title: str, part: xr.DataArray, states: xr.Dataset, scale: ColourScale, name: str, factor: float
 ) -> Panel:
     """One map of an answer.
 
@@ -89,8 +89,8 @@ def _grid(
     title : str
     part : DataArray
         Over two dimensions, the one on the left first.
-    status : ndarray of str
-        Of the same shape; told where a case has no value.
+    states : Dataset
+        Of the same shape: ``status``, told where a case has no value, and ``cut``, whether it may be more.
     scale : ColourScale
     name : str
         Of the answer.
@@ -99,12 +99,14 @@ def _grid(
     """
     first, second = map(str, part.dims)
     rows, across = labels_of(tree, first), labels_of(tree, second)
-    answer, boxes = ANSWERS[name], []
+    answer, boxes, status, cut = ANSWERS[name], [], states["status"].values, states["cut"].values
     for (j, row), (i, column) in itertools.product(enumerate(rows), enumerate(across)):
         value = float(part.values[j, i])
         missing = "–" if status[j, i] == "done" else str(status[j, i]).replace("_", " ")
-        text, full = (missing,) * 2 if np.isnan(value) else (answer.brief(value, factor), answer.full(value))
-        tip = f"{first} {row}, {second} {column}: {answer.label} {full}"
+        text, full = (missing,) * 2 if np.isnan(value) else (answer.in_box(value, factor), answer.full(value))
+        if cut[j, i] and not np.isnan(value):
+            text, full = f"≥ {text}", f"at least {full}"
+        tip = typeset(f"{first} {row}, {second} {column}: {answer.label} {full}")
         y = len(rows) - 1 - j
         boxes.append(DrawnBox(i - 0.48, i + 0.48, y - 0.48, y + 0.48, _fill(value / factor, scale), tip, text))
     height = min(1.2, max(0.3, 0.12 * len(rows)))
@@ -120,7 +122,7 @@ def _points(tree: xr.DataTree, dimension: str, values: Floats, answer: Answer) -
     rows = len(names) - 1 - np.arange(len(names))
     factor, _ = answer.scaled(finite)
     marks: list[Mark] = [
-        Dot(float(v) / factor, float(y), "", f"{dimension} {n}: {answer.full(v)}", COLOURS[0])
+        Dot(float(v) / factor, float(y), "", typeset(f"{dimension} {n}: {answer.full(v)}"), COLOURS[0])
         for v, y, n in zip(values, rows, names)
         if np.isfinite(v)
     ]
@@ -175,7 +177,7 @@ def pareto(tree: xr.DataTree, x_name: str, y_name: str) -> Figure:
     if order.size > 1:
         marks.append(Line("front", across[order], up[order], COLOURS[1]))
     for i in np.flatnonzero(finite):
-        tip = f"{names[i]}: {ax.label} {ax.full(x[i])}, {ay.label} {ay.full(y[i])}"
+        tip = typeset(f"{names[i]}: {ax.label} {ax.full(x[i])}, {ay.label} {ay.full(y[i])}")
         marks.append(Dot(float(across[i]), float(up[i]), "", tip, COLOURS[1 if best[i] else 0]))
     directions = ", ".join(f"{'more' if a.larger_is_better else 'less'} {a.label}" for a in (ax, ay))
     caption = f"Orange: no other case is as good in one and better in the other ({directions} is better)."

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.fronts import ALIKE
 from stack3d.layout import Floats
+from stack3d.report.page import typeset
 from stack3d.report.study_answers import ANSWERS, COUNTED, PREFIXED, Answer, has, last, swept, values_of
 from stack3d.unit_text import in_points
 
@@ -188,7 +189,7 @@ def _sides(found: xr.Dataset) -> Iterator[tuple[str, Measure]]:
             continue
         is_celsius = str(unit) == "K" and bool(re.search("deg|°", str(text)))
         one = _measure(str(side), str(unit), bound + sign * found["missed"].values[:, k], larger=sign < 0, celsius=is_celsius)
-        yield str(side), replace(one, lines=((str(text), float(_shift(str(side), str(unit), is_celsius)(bound))),))
+        yield str(side), replace(one, lines=((typeset(str(text)), float(_shift(str(side), str(unit), is_celsius)(bound))),))
 
 
 def _shift(text: str, unit: str, is_celsius: bool) -> Callable[[Floats], Floats]:
@@ -287,7 +288,9 @@ def _conditions(tree: xr.DataTree, name: str) -> tuple[tuple[str, float], ...]:
         return ()
     sides = found["condition_side"] if "condition_side" in found else found["condition_output"]
     columns = (part.values for part in (found["condition"], found["condition_output"], sides, found["condition_bound"]))
-    return tuple((str(text), _drawn(name, float(at))) for text, out, side, at in zip(*columns) if _answer_of(out, side) == name)
+    return tuple(
+        (typeset(str(text)), _drawn(name, float(at))) for text, out, side, at in zip(*columns) if _answer_of(out, side) == name
+    )
 
 
 def _drawn(name: str, value: float) -> float:

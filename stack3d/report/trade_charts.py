@@ -163,7 +163,7 @@ def _dots(chooser: Chooser, across: Column, up: Column, shown: NDArray[np.bool_]
     """
     for i in map(int, np.flatnonzero(shown)):
         at = float(across.values[i]), float(up.values[i])
-        tip = f"{chooser.names[i]}: {across.told(i)}, {up.told(i)}"
+        tip = page.typeset(f"{chooser.names[i]}: {across.told(i)}, {up.told(i)}")
         yield Dot(*at, "", tip, COLOURS[1] if best[i] else COLOURS[0] if chooser.kept[i] else GREY)
         if chooser.chosen[i]:
             yield Dot(*at, "", tip, ring=True)

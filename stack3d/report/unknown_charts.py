@@ -89,7 +89,7 @@ def _ranked(found: xr.Dataset, k: int) -> Panel:
 def section(tree: xr.DataTree) -> str:
     """HTML of the sentences and the bands."""
     found = _found(tree)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in str(found.attrs["verdict"]).splitlines())
+    lines = "".join(f"<li>{escape(page.typeset(line))}</li>" for line in str(found.attrs["verdict"]).splitlines())
     columns = (found[name].values for name in ("output", "output_unit", "drawn", "held"))
     rows, cut = [], np.where(found["is_at_least"] == 1, found["value"], np.inf) if "is_at_least" in found else np.inf
     least = np.broadcast_to(np.min(cut, axis=0), found.sizes["output"])

@@ -13,7 +13,7 @@ from matplotlib.textpath import TextPath
 
 from stack3d.constants import YEAR
 from stack3d.report import life_charts, pen, svg
-from stack3d.report.chart import Figure, Panel
+from stack3d.report.chart import DrawnBox, Figure, Panel
 from stack3d.report.facts import Facts
 from stack3d.report.study_charts import answer_map
 
@@ -170,3 +170,13 @@ def test_titles_of_matplotlib_stay_on_the_figure() -> None:
     for text in (drawn._suptitle, drawn.axes[0].title):
         box = text.get_window_extent()
         assert whole.x0 <= box.x0 and box.x1 <= whole.x1, text.get_text()
+
+
+def test_a_map_of_lives_says_what_is_lost_and_what_may_be_more() -> None:
+    study = _study(HOT, life=np.r_[np.zeros(20), np.full(4, 10.0)])
+    study.dataset = study.to_dataset().assign(cut_life=(tuple(HOT), np.r_[np.zeros(20), np.ones(4)].reshape(6, 4).astype(int)))
+    (panel,) = answer_map(study, "life").panels
+    boxes = [mark for mark in panel.marks if isinstance(mark, DrawnBox)]
+    assert sorted({box.text for box in boxes}) == ["lost", "≥ 10 y"]
+    assert sum("at least 10 years" in box.tip for box in boxes) == 4
+    assert not any("degC" in box.tip for box in boxes) and any("105 °C" in box.tip for box in boxes)
