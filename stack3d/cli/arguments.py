@@ -85,7 +85,7 @@ def free(output: Path | None) -> Path | None:
 
 SHOWN = ("auto", "bar", "plain", "none")
 """Ways to show the progress of one piece of work."""
-Progress = Annotated[
+ShownAs = Annotated[
     str,
     typer.Option(
         "--progress", help="How to show progress: auto, bar, plain (lines on stderr) or none.", autocompletion=among(*SHOWN)

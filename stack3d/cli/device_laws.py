@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from stack3d.cli.arguments import Progress, among, app, decks_of, free, observed, parsed
+from stack3d.cli.arguments import ShownAs, among, app, decks_of, free, observed, parsed
 from stack3d.errors import EXIT_OTHER, DeckError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def fit(
     ] = [],  # noqa: B006
     page: Annotated[Path | None, typer.Option("--report", help="Page with the fit; beside the deck by default.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random draws.")] = 1,
-    progress: Progress = "auto",
+    progress: ShownAs = "auto",
 ) -> None:
     """Fit device laws to measurements.
 

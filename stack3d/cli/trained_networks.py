@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stack3d.cli.arguments import Memory, One, Overrides, Progress, app, free, limit_memory, observed, parsed
+from stack3d.cli.arguments import Memory, One, Overrides, ShownAs, app, free, limit_memory, observed, parsed
 
 
 @app.command()
@@ -18,7 +18,7 @@ def train(
     calibrate_only: Annotated[
         bool, typer.Option("--calibrate-only", help="Change only scales and biases, from column statistics; needs no torch.")
     ] = False,
-    progress: Progress = "auto",
+    progress: ShownAs = "auto",
     memory: Memory = None,
 ) -> None:
     """Train a network for the noise of its chip.
