@@ -304,7 +304,12 @@ _ALL = (
     _f("mvm/accuracy_without_error", "mechanism", "1", "standard error of the gain, over chips and inputs"),
     _f("mvm/accuracy_without_tier_error", "tier", "1", "standard error of the gain, over chips and inputs"),
     _f("mvm/accuracy_without_layer_error", "network_layer", "1", "standard error of the gain, over chips and inputs"),
-    _f("mvm/accuracy_band", "band time sample", "1", "accuracy_mean at the ends and the middle of the device's bands"),
+    _f(
+        "mvm/accuracy_band",
+        "band time sample",
+        "1",
+        "accuracy_mean at the ends and the middle of the device's bands; of draws the least and the most at each time",
+    ),
     _f("mvm/placement_accuracy", "placement", "1", "accuracy predicted at the end on a few other chips, calibration inputs"),
     _f("mvm/placement_gain_error", "placement", "1", "standard error of its gain over the first, over chips and inputs"),
     _f("mvm/placement_taken", "placement", "1", "1 for the placement that the tiles lie in"),

@@ -210,7 +210,7 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
     acts = bool(np.any(accuracy != values["mvm/accuracy"]))
 
     draws, band = values.get("mvm/accuracy_draws"), values.get("mvm/accuracy_band")
-    doubt = "the device's band" if draws is None else f"{len(draws)} draws of the device's fit"
+    doubt = "the device's band" if draws is None else f"{len(draws)} draws of the device's fit and its bands"
 
     def at(row: Floats) -> str:
         spread = f" ± {100 * row.std(ddof=1):.2f}" if row.size > 1 else ""
@@ -220,20 +220,18 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         return f"{at(accuracy[index])}{f' (worst {100 * worst[index].mean():.2f} %)' if acts else ''}"
 
     def known(index: int) -> str:
-        """Mean accuracy between the ends of what is not known of the device."""
+        """The least and the largest mean accuracy at an instant by what is not known of the device."""
         if band is None:
             return ""
         means = 100 * band[:, index].mean(axis=-1)
         return f", {means.min():.2f} to {means.max():.2f} % over {doubt}"
 
-    parts = [f"{at(values['mvm/accuracy'][0])} today"]
+    parts = [f"{at(values['mvm/accuracy'][0])} today{known(0)}"]
     year = np.flatnonzero(np.isclose(times, YEAR))
     if year.size and year[0] != len(times) - 1:
         parts.append(f"{later(int(year[0]))} after 1 year{known(int(year[0]))}")
     if len(times) > 1:
         parts.append(f"{later(-1)} after {duration(float(times[-1]))}{known(-1)}")
-    else:
-        parts[-1] += known(-1)
     note = (
         f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
     )

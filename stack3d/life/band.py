@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from stack3d.devices import DeviceModel, build_device, drawn, posterior_draws
+from stack3d.layout import Floats
 from stack3d.life.chips import Life
 from stack3d.life.history import History, curve
 from stack3d.life.periods import Curve
@@ -21,8 +22,9 @@ DRAWS = 8
 def add_band(history: History, lifetime: LifetimeDeck, record: Record, tell: Callable[[int, int], None]) -> None:
     """The same temperatures for devices at both ends of their bands, and for draws of their posteriors.
 
-    Low and high are then the curves of the least and the most accurate draw: the same chips, so that what is not known of the
-    device stands apart from how chips differ.
+    Low and high are then, at each time, the chips of the life with the least and with the largest mean accuracy: the same
+    chips, so that what is not known of the device stands apart from how chips differ. Times to a loss and intervals have
+    ends of their own.
 
     Parameters
     ----------
@@ -32,24 +34,39 @@ def add_band(history: History, lifetime: LifetimeDeck, record: Record, tell: Cal
     tell : callable
         Told how many lives have been lived again, and of how many.
     """
-    lives, loss, curves = _lives(history.start), lifetime.accuracy_loss, []
+    lives, loss, curves = _lives(history.start), lifetime.accuracy_loss, list[Curve]()
     for done, life in enumerate(lives, 1):
         curves.append(curve(life, history.times, history.climates, history.plan))
         tell(done, len(lives))
-    if len(lives) > len(BANDS):
-        draws = np.array([c.over_periods()[0] for c in curves[len(BANDS) :]])
-        record.put("mvm/accuracy_draws", draws.mean(axis=2))
-        record.along("posterior_draw", range(DRAWS))
-        order = np.argsort([c.over_periods()[0].mean() for c in curves], kind="stable")
-        chosen = [int(order[0]), BANDS.index("default"), int(order[-1])]
-        lives, curves = [lives[i] for i in chosen], [curves[i] for i in chosen]
-    record.put("mvm/accuracy_band", [c.over_periods()[0] for c in curves])
-    lost = [c.time_to_loss(history.start.computer.float_accuracy, loss) for c in curves]
-    record.put("mvm/time_to_accuracy_loss_band", lost)
+    accuracy = np.array([c.over_periods()[0] for c in curves])
+    lost = np.array([c.time_to_loss(history.start.computer.float_accuracy, loss) for c in curves])
     held = _left_alone(history, lives, curves)
-    holds = [c.of_the_mean().time_to_loss(float(c.accuracy[0].mean()), loss)[0] for c in held]
+    holds = np.array([c.of_the_mean().time_to_loss(float(c.accuracy[0].mean()), loss)[0] for c in held])
+    if len(lives) > len(BANDS):
+        record.put("mvm/accuracy_draws", accuracy[len(BANDS) :].mean(axis=2))
+        record.along("posterior_draw", range(DRAWS))
+        accuracy = _between(accuracy, accuracy.mean(axis=2))
+        lost = _between(lost, np.quantile(np.where(np.isnan(lost), np.inf, lost), 0.5, axis=1, method="inverted_cdf"))
+        holds = _between(holds, np.where(np.isnan(holds), np.inf, holds))
+    record.put("mvm/accuracy_band", accuracy)
+    record.put("mvm/time_to_accuracy_loss_band", lost)
     record.put("reliability/hold_interval_band", holds)
     record.along("band", BANDS)
+
+
+def _between(values: Floats, rank: Floats) -> Floats:
+    """Values of the lives of least rank, of the most likely one and of those of largest rank.
+
+    Parameters
+    ----------
+    values : ndarray, shape (lives, ...)
+    rank : ndarray, shape (lives,) or (lives, times)
+        Of each life, at each time where it has times.
+    """
+    middle = np.full(rank.shape[1:], BANDS.index("default"))
+    which = np.stack([rank.argmin(axis=0), middle, rank.argmax(axis=0)])
+    which = which.reshape(which.shape + (1,) * (values.ndim - which.ndim))
+    return np.take_along_axis(values, which, axis=0)
 
 
 def _lives(start: Life) -> list[Life]:

@@ -33,7 +33,8 @@ from stack3d.unit_text import duration
 def _band_of(facts: Facts) -> str:
     """What the ends of a band of accuracy are."""
     if facts.has("mvm/accuracy_draws"):
-        return f"the least and the most accurate of {len(facts.values('mvm/accuracy_draws'))} draws of its fit, and its bands"
+        count = len(facts.values("mvm/accuracy_draws"))
+        return f"the least and the most at each time of {count} draws of its fit and of its bands"
     return "its deck's low to high parameters"
 
 

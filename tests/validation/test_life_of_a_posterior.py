@@ -49,8 +49,10 @@ def test_the_band_holds_the_draws_and_the_same_chips(deck):
     draws = mvm["accuracy_draws"]
     assert draws.sizes["posterior_draw"] == 8
     means = band.mean("sample")
-    assert float(means.sel(band="low").mean()) == pytest.approx(
-        min(float(draws.mean("time").min()), float(means.sel(band="default").mean()))
-    )
+    assert (means.sel(band="low") <= draws.min("posterior_draw") + 1e-12).all(), "no draw is below the band at any time"
+    assert (means.sel(band="high") >= draws.max("posterior_draw") - 1e-12).all()
+    assert (means.sel(band="low") <= means.sel(band="default")).all() and (
+        means.sel(band="default") <= means.sel(band="high")
+    ).all()
     assert float(means.sel(band="low")[-1]) < float(means.sel(band="high")[-1]), "1.0 eV loses more at 105 degC than 1.7 eV"
     assert tree["reliability/hold_interval_band"].sizes == {"band": 3}
