@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from stack3d.case.judged_placings import CHIPS, is_by_accuracy, readings_of
 from stack3d.case.size import instants_of, solves_of
 from stack3d.chip.chip import Chip, ComputingChip
+from stack3d.devices import posterior_draws
 from stack3d.heat.meshing import AnyKind, kind_of
+from stack3d.life.band import DRAWS
 from stack3d.life.chips.policy import chosen_policies
 from stack3d.progress import time_left
+from stack3d.schema import LifetimeDeck
 
 AGE = 1.5e-7
 """Of a cell of a chip in an epoch. Medians of the shipped scenarios, as are all below; `benchmarks/durations.py`. [s]"""
@@ -43,24 +46,32 @@ def seconds_of(chip: Chip, body: AnyKind | None = None) -> dict[str, float]:
     """
     scenario = chip.scenario
     solve = kind_of(scenario).least_seconds(chip) if body is None else body.seconds(chip)
-    found = {"solver.mesh": solve * solves_of(chip) * (1.0 if scenario.transient is None else MARCH)}
+    plates = 0 if scenario.jedec is None or scenario.jedec.top is None else 1
+    found = {"solver.mesh": solve * (plates + solves_of(chip) * (1.0 if scenario.transient is None else MARCH))}
     if scenario.impedance is not None:
         found["impedance"] = RESPONSE * len(chip.sources) * solve
     if isinstance(chip, ComputingChip) and scenario.lifetime is not None and scenario.transient is None:
-        computer, lifetime = chip.computer, scenario.lifetime
-        cells = sum(math.prod(matrix.state_shape) for matrix in computer.matrices.values())
-        acts = any(policy.events(0.0, lifetime.until) for policy in chosen_policies(computer))
-        each = scenario.monte_carlo.samples * instants_of(chip) * (ACTS if acts else 1.0)
-        found["monte_carlo.samples"] = AGE * cells * each
-        found["workload.network"] = READ * computer.macs * len(computer.data.inputs) * each
-        life = found["monte_carlo.samples"] + found["workload.network"]
-        if is_by_accuracy(scenario):
-            inputs, lives = len(computer.origin.data.profile), CHIPS * readings_of(computer) * (ACTS if acts else 1.0)
-            found["workload.placement"] = (2 * AGE * cells + READ * computer.macs * inputs) * lives
-        if lifetime.attribution:
-            found["lifetime.attribution"] = ATTRIBUTED * len(computer.mechanisms) * life
-        if lifetime.band:
-            found["lifetime.band"] = BAND * life
+        found |= _of_life(chip, scenario.lifetime)
+    return found
+
+
+def _of_life(chip: ComputingChip, lifetime: LifetimeDeck) -> dict[str, float]:
+    """Of ageing and reading, as `seconds_of` has it. [s]"""
+    computer, scenario = chip.computer, chip.scenario
+    cells = sum(math.prod(matrix.state_shape) for matrix in computer.matrices.values())
+    acts = any(policy.events(0.0, lifetime.until) for policy in chosen_policies(computer))
+    each = scenario.monte_carlo.samples * instants_of(chip) * (ACTS if acts else 1.0)
+    found = {"monte_carlo.samples": AGE * cells * each}
+    found["workload.network"] = READ * computer.macs * len(computer.data.inputs) * each
+    life = found["monte_carlo.samples"] + found["workload.network"]
+    if is_by_accuracy(scenario):
+        inputs, lives = len(computer.origin.data.profile), CHIPS * readings_of(computer) * (ACTS if acts else 1.0)
+        found["workload.placement"] = (2 * AGE * cells + READ * computer.macs * inputs) * lives
+    if lifetime.attribution:
+        found["lifetime.attribution"] = ATTRIBUTED * len(computer.mechanisms) * life
+    if lifetime.band:
+        fitted = any(posterior_draws(device.device) for device in computer.devices.values())
+        found["lifetime.band"] = (BAND + DRAWS * fitted) * life
     return found
 
 

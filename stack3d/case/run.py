@@ -264,6 +264,15 @@ class _EachMesh:
             put_phases(chip, found, record, estimates)
         return found
 
+    def apart(self, chip: Chip) -> Record:
+        """Temperatures of another steady chip with their errors, as accurate as it asks for, by solvers of its own."""
+        alone = replace(self, plan=(), is_field=True, backends=Backends())
+        wanted = chip.scenario.solver.accuracy
+        found = alone.solved(chip, lives=False) if wanted is None else alone.accurate(chip, wanted)[1]
+        for name, one in found.estimates.items():
+            found.record.put(name, one.value, one.how)
+        return found.record
+
     def accurate(self, chip: Chip, wanted: AccuracyDeck) -> tuple[Chip, _Solved, str]:
         """Refine until the estimate meets the accuracy asked for; the chip on its last mesh, and what that took in a line.
 
@@ -364,7 +373,7 @@ def _run(
     _warn_of_silence(record, lives=follows, steady=scenario.transient is None)
     heated = drawn(chip, record, found.solution.heat_in, found.heat)
     check_temperatures(chip, record, heated, is_field=until == "thermal")
-    put_figures(chip, found.solution, found.heat, record)
+    put_figures(chip, found.solution, found.heat, record, case.apart)
     put_floor(chip, record)
     if scenario.impedance is not None:
         observer.stage("impedance", sources=len(chip.sources))

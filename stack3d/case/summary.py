@@ -135,7 +135,7 @@ FIGURES = {"theta_ja": "θJA", "theta_jc_top": "θJC(top)", "psi_jt": "ΨJT", "p
 def _figures(values: Mapping[str, Any]) -> list[str]:
     """Figures of a package."""
     told = [
-        f"{sign} {float(values[f'thermal/{name}']):.4g} ± {float(values[f'thermal/{name}_error']):.1g}"
+        f"{sign} {float(values[f'thermal/{name}']):#.4g} ± {float(values[f'thermal/{name}_error']):.2g}"
         for name, sign in FIGURES.items()
         if f"thermal/{name}" in values
     ]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stack3d.devices import DeviceModel, build_device, drawn, posterior_draws
-from stack3d.layout import Floats
 from stack3d.life.chips import Life
 from stack3d.life.history import History, curve
 from stack3d.life.periods import Curve
@@ -54,7 +54,7 @@ def add_band(history: History, lifetime: LifetimeDeck, record: Record, tell: Cal
     record.along("band", BANDS)
 
 
-def _between(values: Floats, rank: Floats) -> Floats:
+def _between(values: NDArray[np.float64], rank: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values of the lives of least rank, of the most likely one and of those of largest rank.
 
     Parameters

@@ -58,6 +58,28 @@ def test_figures_are_resistances_in_series() -> None:
         assert abs(found[f"thermal/{name}"] - figure) <= found[f"thermal/{name}_error"] + 1e-6
 
 
+def hot_spot(**solver: Any) -> dict[str, Any]:
+    """The package with an eighth of its width heated, so that its mesh counts."""
+    at = {"x": ["2.2 mm", "2.8 mm"], "y": ["2.2 mm", "2.8 mm"]}
+    profile = {"backend": "tensor", "mesh": {"lateral": 8, "per_layer": 2}, "error_promise": 0.5, **solver}
+    return package(power={"sources": [{"name": "hot", "layer": "die", "power": "2 W", **at}]}, solver=profile)
+
+
+def test_errors_hold_what_a_finer_mesh_finds() -> None:
+    """Also those of the cold plate, which is solved apart, and to the accuracy that is asked for."""
+    fine, *others = (
+        run_case(case(hot_spot(**solver)), Silent()).values
+        for solver in ({"mesh": {"lateral": 48, "per_layer": 6}}, {}, {"accuracy": "0.5 %"})
+    )
+    for name in ("theta_ja", "psi_jt", "psi_jb", "theta_jc_top"):
+        path = f"thermal/{name}"
+        for found in others:
+            off = abs(found[path] - fine[path])
+            assert off <= found[f"{path}_error"] + fine[f"{path}_error"], name
+        rough, close = (found[f"{path}_error"] for found in others)
+        assert close < 0.5 * rough, f"{name} is as rough with an accuracy as without"
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
