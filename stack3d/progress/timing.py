@@ -54,15 +54,16 @@ class Pace:
         ----------
         name : str
         expected : float, optional
-            Time from here to the end of the case. [s]
+            Time from here to the end of the case; unknown where only parts `ahead` are told. [s]
         ahead : mapping of str to float, optional
             Those parts of it that begin with later stages, by their names, in their order. [s]
         """
         now = time.monotonic()
         self.name, self._since, self._loop, self._steps_left = name, now, None, None
-        if expected is not None:
-            self._ends, self._begun, self._ahead = now + expected, now, dict(ahead or {})
-            self._own = max(expected - sum(self._ahead.values()), 0.0)
+        if expected is not None or ahead is not None:
+            self._begun, self._ahead = now, dict(ahead or {})
+            self._ends = None if expected is None else now + expected
+            self._own = max((expected or 0.0) - sum(self._ahead.values()), 0.0)
         elif name in self._ahead:
             later = [*self._ahead].index(name)
             off = self._off(now - self._begun, sum([self._own, *self._ahead.values()][: later + 1]))

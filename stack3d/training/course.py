@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -135,15 +136,19 @@ def _train(case: Case, output: Path, observer: Observer, start: Preparation) -> 
         chips = TrainingChips(chip, start.plan, np.zeros(0), deck.noise)
         parts = {"lesson": whole[np.flatnonzero(~judges)], "apart": whole[np.flatnonzero(judges)]}
         trainer = Trainer(computer.network, chips, deck, **parts, by_column=start.by_column, observer=observer)
-    observer.stage("before", network=Path(computer.design.work.network.file).name)
+    observer.stage(
+        "before", network=Path(computer.design.work.network.file).name, takes="what is told next, and again at the end"
+    )
+    begun = monotonic()
     outcome = run_case(scenario, observer, also=deck.ages)
+    again = {"after": monotonic() - begun}
     chips = TrainingChips(chip, start.plan, _field(chip, outcome, scenario), 1.0 if trainer is None else deck.noise)
     progress, checkpoint = None, output.with_name(f".{output.name}.training.npz")
     if trainer is None:
-        observer.stage("scales", chips=deck.chips)
+        observer.stage("scales", ahead=again, chips=deck.chips)
         network = _scaled(chips, deck, inputs, start.by_column)
     else:
-        observer.stage("train", inputs=len(trainer.lesson), epochs=deck.epochs)
+        observer.stage("train", ahead=again, inputs=len(trainer.lesson), epochs=deck.epochs)
         trainer.chips = chips
         digest = hashlib.sha256(f"{case.digest()} {deck!r} {__version__}".encode()).hexdigest()
         network, progress = trainer.trained(checkpoint, digest)

@@ -66,6 +66,21 @@ def test_a_stage_that_was_skipped_counts_as_done(clock: list[float]) -> None:
     assert pace.left == "roughly 10 s left"
 
 
+def test_what_comes_later_counts_where_the_stage_itself_is_unknown(clock: list[float]) -> None:
+    """A training whose epochs nobody has timed, and the chips that are read again after it."""
+    pace = Pace()
+    pace.stage("mesh", 30.0, {"program": 20.0})
+    pace.stage("train", ahead={"after": 30.0})
+    assert pace.left == ""
+    pace.step("train", 1, 5)
+    clock[0] += 10.0
+    pace.step("train", 2, 5)
+    assert pace.left == "roughly 1 min 00 s left"
+    clock[0] += 30.0
+    pace.stage("after")
+    assert pace.left == "roughly 30 s left"
+
+
 def test_loops_far_below_are_seen() -> None:
     told = io.StringIO()
     with watching(PlainLines("", told)):
