@@ -16,7 +16,7 @@ import typer
 
 from stack3d import signals
 from stack3d.cli import standard_output
-from stack3d.cli.arguments import app, aside, fail
+from stack3d.cli.arguments import app, aside, ask_at_the_first_tab, fail
 from stack3d.errors import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
@@ -49,6 +49,7 @@ def main() -> None:
 
     warnings.showwarning = show_plainly  # type: ignore[assignment]
     signals.listen()
+    ask_at_the_first_tab()
     command: Callable[..., Any] = app
     sys.exit(_code_of(command, debug="--debug" in sys.argv))
 

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+def ask_at_the_first_tab() -> None:
+    """Let zsh answer the tab at which it loads the script that typer installs; that one only rang the bell.
+
+    Typer has no door for its scripts: where its next version keeps them elsewhere, the second tab answers, as before.
+    """
+    from typer import _completion_shared
+
+    scripts: Any = getattr(_completion_shared, "_completion_scripts", None)
+    if isinstance(scripts, dict) and isinstance(script := scripts.get("zsh"), str):
+        call = '\nif [[ "$funcstack[1]" = "_%(prog_name)s" ]]; then\n  %(complete_func)s "$@"\nfi\n'
+        scripts["zsh"] = script.rstrip() + "\n" + call
+
+
 def decks_of(kind: str) -> Callable[[str], list[str]]:
     """What a shell offers where a deck of a kind is wanted: names, and files here, without a look into any of them."""
 

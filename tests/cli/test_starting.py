@@ -112,6 +112,16 @@ def test_bash_offers_what_may_stand_there(typed: str, tmp_path: Path) -> None:
     assert set(done.stdout.split()) == OFFERED[typed], done.stderr
 
 
+def test_zsh_answers_the_tab_that_loads_its_script(tmp_path: Path) -> None:
+    """That of typer defined itself at the first tab of a shell and answered at the second."""
+    program = [sys.executable, "-c", "import sys; sys.argv[0] = 'stack3d'; from stack3d.__main__ import main; main()"]
+    asked = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    words = ["--show-completion", "zsh"]
+    script = subprocess.run([*program, *words], cwd=tmp_path, env=asked, capture_output=True, text=True, check=True).stdout
+    assert "compdef _stack3d_completion stack3d\n" in script
+    assert script.rstrip().endswith('if [[ "$funcstack[1]" = "_stack3d" ]]; then\n  _stack3d_completion "$@"\nfi')
+
+
 def test_a_shell_is_answered_before_anything_large_is_loaded(tmp_path: Path) -> None:
     program = (
         "import atexit, sys; sys.argv = ['stack3d']; from stack3d.__main__ import main\n"
