@@ -344,7 +344,7 @@ def _run(
 ) -> Outcome:
     clock = Stopwatch()
     before = backends.counts.copy()
-    observer.stage("build", scenario=scenario.scenario, takes="mostly a second or two; then it is told how long the case does")
+    observer.stage("build", takes="seconds", scenario=scenario.scenario)
     with clock("build"):
         chip, choice = placed(scenario, observer)
         if problems := _problems(chip):

@@ -11,6 +11,9 @@ from stack3d.progress.observers import Observer, Silent
 from stack3d.progress.streamed import in_words, say
 from stack3d.progress.timing import Pace, time_left
 
+BAR, BESIDE_FACTS = 16, 62
+"""Letters of a bar, and of all that stands beside the facts of a stage."""
+
 
 class PlainLines:
     """Observer that prints a line per stage, at most one per second per loop of steps, and one when long nothing was said."""
@@ -77,7 +80,7 @@ class Bars:
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=BAR),
             TextColumn("{task.fields[facts]}"),
             TimeElapsedColumn(),
             Left(),
@@ -88,16 +91,23 @@ class Bars:
         self._progress.start()
 
     def stage(self, name: str, **facts: Any) -> None:
-        """Show the stage with a pulsing bar."""
+        """Show the stage with a pulsing bar; what it takes in its facts, only where the time left does not say so."""
         self.pace.stage(name, facts.pop("expected", None), facts.pop("ahead", None))
-        self._progress.reset(self._task, total=None, description=self._prefix + name, facts=in_words(facts).strip())
+        if self.pace.left:
+            facts.pop("takes", None)
+        self._progress.reset(self._task, total=None, description=self._prefix + name, facts=self._fitting(facts))
 
     def step(self, name: str, done: int, total: int, **facts: Any) -> None:
         """Move the bar."""
         self.pace.step(name, done, total)
         self._progress.update(
-            self._task, description=self._prefix + name, completed=done, total=total, facts=in_words(facts).strip()
+            self._task, description=self._prefix + name, completed=done, total=total, facts=self._fitting(facts)
         )
+
+    def _fitting(self, facts: dict[str, Any]) -> str:
+        """Facts in words, cut where a narrow terminal would break the line."""
+        text, room = in_words(facts).strip(), max(self._progress.console.width - BESIDE_FACTS, 1)
+        return text if len(text) <= room else f"{text[: room - 1]}…"
 
     def finish(self) -> None:
         """Take the bar away."""

@@ -4,6 +4,7 @@ import io
 import time
 
 import pytest
+from rich.console import Console
 
 from stack3d import progress
 from stack3d.progress import Pace, PlainLines, StudyJson, StudyLines, Tally, present, watching
@@ -144,3 +145,15 @@ def test_json_tells_what_is_expected() -> None:
     told = io.StringIO()
     StudyJson(told).expected(61.25)
     assert '"event": "expected"' in told.getvalue() and '"left": 61.2' in told.getvalue()
+
+
+def test_a_narrow_terminal_shows_stage_and_time_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts give way, and what the first line takes is the time left itself."""
+    monkeypatch.setenv("COLUMNS", "80")
+    bars = progress.Bars()
+    bars.finish()
+    bars.stage("mesh", expected=400.0, layers=32, unknowns=21097, builder="gmsh", takes="very roughly 6 min 40 s of one core")
+    told = io.StringIO()
+    Console(width=80, file=told).print(bars._progress.get_renderable())
+    shown = told.getvalue()
+    assert shown.startswith("mesh ") and "roughly 6 min 40 s left" in shown and "takes" not in shown and shown.count("\n") == 1
