@@ -28,7 +28,8 @@ schemas: setup  ## JSON Schemas beside the decks, after a change of stack3d/sche
 compiled: setup
 	@$(UV) run python -m compileall -q stack3d  # a checkout holds none, and some systems write none: a start takes half as long again
 
-setup: system $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
+setup: system $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)  ## compiler, libraries and uv; the environment comes with the first run
+	@test "$@" != "$(MAKECMDGOALS)" || echo "setup: compiler, libraries and uv are there; \`make run\` or \`$(UV) sync\` fills .venv, then: $(UV) run stack3d new mine --kind package"
 
 .tools/bin/uv:
 	@python3 -m venv .tools || { echo "error: python3 cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }

@@ -195,7 +195,7 @@ def told_rate(rate: float, unit: str, highest: float = float("inf")) -> str:
     highest : float
         That the chip reaches, in the same unit.
     """
-    words = {0.0: "at any rate", float("inf"): "at no rate"}
+    words = {0.0: "at every rate of inferences", float("inf"): "at no rate"}
     if rate not in words and abs(rate) > highest:
         return f"at {'any' if rate < 0 else 'no'} rate that it can reach, {highest:.3g} {unit} at most"
     return words.get(rate, f"{'below' if rate < 0 else 'above'} {abs(rate):.3g} {unit}")

@@ -74,7 +74,7 @@ def summarise(
     elif "mvm/accuracy" not in values:
         balance = f"error {float(values['thermal/heat_balance_error']):.1e} of the heat put in"
         resistance = float(values["thermal/thermal_resistance"])
-        to_ambient = f", {resistance:.4g} K/W to ambient" if np.isfinite(resistance) else ""
+        to_ambient = f", peak over ambient {resistance:.4g} K/W" if np.isfinite(resistance) else ""
         lines.append(f"heat balance       {balance}{to_ambient}")
     lines += _probes_and_coolant(values, coordinates)
     if "mvm/accuracy" in values:
@@ -150,7 +150,7 @@ def _impedance(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> lis
         when = [float(np.interp(share * steady, step, coordinates["heating_time"])) for share in (0.5, 0.9)]
         error = float(values["impedance/impedance_error"][i, i, -1])
         reached = " and ".join(f"{percent} % after {duration(t)}" for percent, t in zip((50, 90), when))
-        lines.append(f"impedance          {name}: {steady:.4g} ± {error:.1g} K/W of its own mean, {reached}")
+        lines.append(f"impedance          {name}: Zth {steady:.4g} ± {error:.1g} K/W of its own mean, {reached}")
     return lines
 
 

@@ -31,7 +31,10 @@ from stack3d.storage import is_reserved
 
 
 class ProbeDeck(DeckModel):
-    """A named point; the mid-plane of its layer unless z is given."""
+    """A named point; at half the height of its layer unless z is given, which counts from the bottom of the stack.
+
+    Figures of `jedec` want a z: the junction on the heated face, the top on the upper face of the stack.
+    """
 
     name: Name
     layer: LayerName

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack3d import cli, decks
-from stack3d.case import check, run_case
+from stack3d.case import check, odd_values, run_case
 from stack3d.cli import arguments
 from stack3d.decks.starting import start, starters
 from stack3d.progress import Silent
@@ -27,6 +27,25 @@ def test_a_starting_point_is_a_scenario_with_comments_that_runs(kind: str, tmp_p
     hottest = run_case(case.scenario, Silent(), until="thermal").values["thermal/layer_temperature_max"].max()
     rise = hottest - decks.load(path).scenario.cooling.ambient
     assert 1e-6 < rise < 100
+
+
+def test_a_package_heats_a_thin_face_of_a_die_smaller_than_its_board(tmp_path: Path) -> None:
+    """Nothing of it is odd; the commented figures and heating curves hold as soon as they are switched on."""
+    path = start("mine", "package", tmp_path)
+    text = path.read_text()
+    for key in ("jedec", "impedance"):
+        assert text.count(f"# {key}: {{") == 1
+        text = text.replace(f"# {key}: {{", f"{key}: {{")
+    path.write_text(text)
+    chip = check(decks.load(path).scenario)
+    assert odd_values(chip) == []
+    board, die = chip.stack.layer("board"), chip.stack.layer("die")
+    assert die.extent.area < 0.5 * board.extent.area
+    assert chip.scenario.maps is not None
+    assert {source.layer for source in chip.sources} == set(chip.scenario.maps.layers) == {"active"}
+    junction, case = chip.scenario.probes
+    assert junction.z == pytest.approx(chip.stack.layer("active").z0, abs=1e-12)
+    assert case.z == pytest.approx(chip.stack.layers[-1].z1, abs=1e-12)
 
 
 def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:

@@ -30,7 +30,7 @@ def test_every_reason_is_named():
     for reason in (
         "the sides are not adiabatic",
         "conductivity of 'm0' depends on temperature",
-        "geometry.layers.die: no cosine series: the layer has a size of its own",
+        "geometry.layers.die: no cosine series: the layer has a size of its own; run it with solver.accuracy",
         "block 'tsv'",
         "power.sources.wide",
         "nothing below it",

@@ -41,7 +41,7 @@ def test_resistance_to_ambient(top: dict[str, Any], kelvin_per_watt: float) -> N
     outcome = run_case(case(top).scenario, Silent())
     found = float(outcome.values["thermal/thermal_resistance"])
     np.testing.assert_allclose(found, kelvin_per_watt, rtol=1e-6)
-    assert ("K/W to ambient" in "\n".join(outcome.summary)) == np.isfinite(kelvin_per_watt)
+    assert ("peak over ambient" in "\n".join(outcome.summary)) == np.isfinite(kelvin_per_watt)
 
 
 def test_heat_taken_out_of_a_layer_is_told() -> None:

@@ -10,7 +10,7 @@ from stack3d.fields import told_rate
 @pytest.mark.parametrize(
     ("rate", "highest", "told"),
     [
-        (0.0, 1e6, "at any rate"),
+        (0.0, 1e6, "at every rate of inferences"),
         (float("inf"), 1e6, "at no rate"),
         (2e5, 1e6, "above 2e+05 1/s"),
         (-2e5, 1e6, "below 2e+05 1/s"),

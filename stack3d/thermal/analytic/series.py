@@ -283,6 +283,10 @@ def _tridiagonal(diagonal: NDArray[Any], off: NDArray[Any], right: NDArray[Any])
     return right
 
 
+INSTEAD = "run it with solver.accuracy (say '0.05 K'), which solves on finer meshes until the error is reached"
+"""What to do where there is no series."""
+
+
 def refusals(stack: Stack, sources: Sequence[HeatSource], sides: Face) -> list[Problem]:
     """Every reason why a stack has no double cosine series."""
     out = []
@@ -293,7 +297,7 @@ def refusals(stack: Stack, sources: Sequence[HeatSource], sides: Face) -> list[P
     for layer in stack.layers:
         key = f"geometry.layers.{layer.name}"
         if not (layer.extent.contains(footprint, slack=slack) and footprint.contains(layer.extent, slack=slack)):
-            out.append(Problem(key, "the layer has a size of its own"))
+            out.append(Problem(key, f"the layer has a size of its own; {INSTEAD}"))
         if layer.cylinders:
             out.append(Problem(key, "resolved cylinders make the layer laterally non-uniform"))
         if any(block.material != layer.material for block in layer.blocks):
