@@ -18,13 +18,12 @@ import numpy as np
 
 from stack3d import units, yamlfile
 from stack3d.constants import ZERO_CELSIUS
+from stack3d.devices.fitting.table_mistakes import Mistakes
 from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
 from stack3d.layout import Floats
 
 MOST_BYTES = 200_000_000
 """Of a file, some ten million measurements."""
-MOST_TOLD = 20
-"""Mistakes of a file; it is read no further then."""
 DIMENSIONS = {
     "temperature": "temperature",
     "level": "conductance",
@@ -116,7 +115,7 @@ def read_table(path: str | Path) -> Table:
     Raises
     ------
     DeckError
-        With file, line and column of every mistake.
+        With file, line and column of the first mistake of every kind, and how many rows have it too.
     """
     path = Path(path)
     reader = csv.reader(yamlfile.lines_of(path, MOST_BYTES))
@@ -136,18 +135,18 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
     values = {name: array("d") for name in columns if name != "cell"}
     above = {*POSITIVE, *(SIGNED if any(name in columns for name in OF_WINDOWS) else ())}
     cells: list[str] = []
-    problems: list[Problem] = []
+    mistakes = Mistakes(str(path))
     for line, row in rows:
-        if len(problems) >= MOST_TOLD:
+        if mistakes.enough:
             break
         if len(row) != len(titles):
             hint = yamlfile.decimal_comma(row, len(titles))
-            problems.append(Problem("", f"has {len(row)} columns; the header has {len(titles)}{hint}", str(path), line))
+            mistakes.add(line, "", f"has {len(row)} columns; the header has {len(titles)}{hint}")
             continue
-        wrong = dict(_wrong(row, columns, values, cells, above))
-        problems += [Problem(where, said, str(path), line) for where, said in wrong.items()]
-    if problems:
-        raise DeckError(problems[:MOST_TOLD])
+        for where, said in dict(_wrong(row, columns, values, cells, above)).items():
+            mistakes.add(line, where, said)
+    if mistakes.counted:
+        raise DeckError(mistakes.problems)
     if not cells and not any(v for v in values.values()):
         raise DeckError(Problem("", "holds no rows below a header", str(path)))
     arrays = {name: np.array(v) for name, v in values.items()}
