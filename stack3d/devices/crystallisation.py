@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, override
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, override
 
 import numpy as np
 
@@ -61,6 +62,7 @@ class Avrami(CrystallisationLaw):
 
     reference = "M. Avrami, J. Chem. Phys. 8 (1940) 212"
 
+    usual: ClassVar[Mapping[str, float]] = {"exponent": 3.0}  # growth in space, as packaged decks have it
     activation_energy: ActivationEnergy
     """Of nucleation and growth together."""
     exponent: Annotated[Number, POSITIVE]

@@ -34,6 +34,8 @@ class Law(DeckModel):
     """Dotted parameters that a fit holds, as a deck writes them: choices of what the others mean."""
     also_fitted: ClassVar[tuple[str, ...]] = ()
     """Dotted parameters with a default that a fit finds all the same."""
+    usual: ClassVar[Mapping[str, float]] = {}
+    """Dotted parameters → where they usually lie [SI], for a fit that begins there; others begin by their kind."""
     temperatures_needed: ClassVar[Mapping[str, int]] = {}
     """Dotted parameters of `also_fitted` → temperatures without which a fit cannot tell them: they keep their default."""
 

@@ -99,3 +99,60 @@ def test_means_off_their_targets_are_told(tmp_path):
         ValidityWarning, match=r"writes.csv: column mean lies 10 % above its target at .* uS; a fit to deviations"
     ):
         fit_law("linear", [table], fitted_device([table]))
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "value"),
+    [
+        *(("conductance", unit, size) for unit, size in (
+            ("S", 1.0), ("mS", 1e-3), ("uS", 1e-6), ("µS", 1e-6), ("nS", 1e-9), ("ohm", 0.5**2), ("kohm", 0.25e-3), ("kΩ", 0.25e-3),
+            ("Mohm", 0.25e-6),
+        )),
+        *(("time", unit, size) for unit, size in (
+            ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0), ("hours", 3600.0), ("d", 86400.0),
+            ("days", 86400.0), ("year", 31557600.0), ("years", 31557600.0),
+        )),
+        ("temperature", "K", 1.0), ("temperature", "degC", 1.0), ("temperature", "°C", 1.0),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
+def test_usual_units_are_read(tmp_path, column, unit, value):
+    found = read_table(written(tmp_path / "units.csv", f"{column} [{unit}], voltage [mV]", "2, 300"))
+    asked = 2 + (273.15 if unit.endswith("C") else 0.0)
+    assert found.columns[column][0] == pytest.approx(asked if column == "temperature" else 2 * value)
+    assert found.columns["voltage"][0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("G (mS)", "write it as 'conductance [mS]'"),  # it was to be written as uS, a thousandth
+        ("conductance_nS", "write it as 'conductance [nS]'"),
+        ("conductance_ms", "write it as 'conductance [mS]'"),
+        ("G_µS", "write it as 'conductance [µS]'"),
+        ("time (days)", "write it as 'time [days]'"),
+        ("t_days", "write it as 'time [days]'"),
+        ("t (h)", "write it as 'time [h]'"),
+        ("T (K)", "write it as 'temperature [K]'"),
+        ("temperature (C)", "write it as 'temperature [degC]'"),
+        ("R_Mohm", "write it as 'resistance [Mohm]'"),
+        ("R (kOhm)", "write it as 'resistance [kohm]'"),
+        ("R (mohm)", "'mohm' is no unit of resistance; write it as, say, 'resistance [kohm]'"),
+        ("conductance (furlong)", "'furlong' is no unit of conductance; write it as, say, 'conductance [uS]'"),
+        ("conductance [kOhm]", "'kOhm' is no unit of conductance: write it as 'conductance [kohm]'"),
+        ("conductance [ms]", "'ms' is no unit of conductance: write it as 'conductance [mS]'"),
+        ("temperature [C]", "'C' is no unit of temperature: write it as 'temperature [degC]'"),
+        ("resistance [uS]", "'uS' is a unit of conductance: write it as 'conductance [uS]', or give ohms"),
+        ("resistance", r"the header needs a unit, as in 'resistance [kohm]'"),
+        ("time [m]", "the header needs a unit, as in 'time [s]'"),
+    ],
+)
+def test_other_titles_are_told_how_to_write_them_in_their_own_unit(tmp_path, title, said):
+    with pytest.raises(DeckError) as told:
+        read_table(written(tmp_path / "units.csv", f"{title}, cycles", "2, 1"))
+    assert said in str(told.value) and "units.csv:1: column 1" in str(told.value)
+
+
+def test_cells_that_conduct_as_no_cell_does_are_asked_about(tmp_path):
+    with pytest.warns(ValidityWarning, match=r"column 2 \(conductance\): \[mohm\] makes 500 S.* is the unit right"):
+        read_table(written(tmp_path / "units.csv", "time [s], resistance [mohm]", "1, 2"))

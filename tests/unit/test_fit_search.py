@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stack3d.devices.fitting import estimate
+from stack3d.devices.fitting.data_sizes import Scales
 from stack3d.devices.fitting.optima import NOTHING, CallsTold, Cost, Optimum
 from stack3d.devices.fitting.parameters import Free, Parameters, parameters
-from stack3d.devices.fitting.scales import Scales
 from stack3d.devices.relaxation import Logarithmic
 from stack3d.errors import DeckError
 from stack3d.layout import Floats

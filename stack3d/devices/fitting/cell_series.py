@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.devices.fitting.cell_draws import Best, Leftover, stepped
+from stack3d.devices.fitting.data_sizes import ROOM
 from stack3d.devices.fitting.guessed import GuessedDevice
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.quality import Quality, beside_repeats, in_runs
-from stack3d.devices.fitting.scales import ROOM
 from stack3d.devices.laws import CrystallisationLaw, ReadDisturbLaw, RelaxationLaw, RetentionLaw, TemperatureDependence
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stack3d.devices.fitting.cell_series import Series
+from stack3d.devices.fitting.data_sizes import ROOM, scales_of
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import FittedSeries
 from stack3d.devices.fitting.measurements import Table
@@ -19,7 +20,6 @@ from stack3d.devices.fitting.parameters import Free, Parameters, parameters
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.posterior import FEWEST, PosteriorDraws, draws
 from stack3d.devices.fitting.quality import Quality
-from stack3d.devices.fitting.scales import ROOM, scales_of
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
 from stack3d.errors import DeckError, UnknownNameError, unknown_name

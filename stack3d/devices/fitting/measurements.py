@@ -9,74 +9,29 @@ import sys
 import warnings
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from stack3d import units, yamlfile
 from stack3d.constants import ZERO_CELSIUS
+from stack3d.devices.fitting.column_titles import DIMENSIONS, POSITIVE, dimension, header
 from stack3d.devices.fitting.table_mistakes import Mistakes
-from stack3d.errors import DeckError, Problem, ValidityWarning, did_you_mean
+from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.layout import Floats
 
 MOST_BYTES = 200_000_000
 """Of a file, some ten million measurements."""
-DIMENSIONS = {
-    "temperature": "temperature",
-    "level": "conductance",
-    "target": "conductance",
-    "conductance": "conductance",
-    "mean": "conductance",
-    "sd": "conductance",
-    "time": "time",
-    "voltage": "voltage",
-    "cycles": "fraction",
-    "censored": "fraction",
-    "cells": "fraction",
-    "change": "conductance",
-    "low": "conductance",
-    "high": "conductance",
-    "reads": "fraction",
-    "damage": "fraction",
-    "layer": "fraction",
-    "row": "fraction",
-    "column": "fraction",
-    "stuck": "fraction",
-    "power": "power",
-    "rise": "temperature_difference",
-}
-"""Column → dimension; `cell` is a name, those of dimension `fraction` are plain numbers (`censored`: 1 = still alive).
-
-`resistance`, and a conductance in ohms, is read as 1/R.
-"""
 CODES = {
     "censored": {0: "failed", 1: "still alive"},
     "stuck": {0: "works", 1: "at the lowest conductance", 2: "at the highest conductance"},
 }
 """Columns of codes: the numbers that are allowed, and what they mean."""
-POSITIVE = ("level", "target", "conductance", "mean", "temperature", "cycles", "cells", "power", "rise")
-USUAL = {
-    **dict.fromkeys(("device", "sample", "chip", "die"), "cell"),
-    **dict.fromkeys(("r0", "g0", "initial", "start", "g start", "g initial", "r start", "r initial"), "level"),
-    **dict.fromkeys(("g end", "g final", "g after", "g read"), "conductance"),
-    **dict.fromkeys(("r end", "r final", "r after", "r read"), "resistance"),
-    "t": "temperature",
-    "temp": "temperature",
-    "r": "resistance",
-    "g": "conductance",
-}
-"""What others call a column: the one that is meant."""
-ENDINGS = {
-    "c": "degC", "degc": "degC", "k": "K", "us": "uS", "s": "s", "sec": "s", "min": "min", "h": "h", "hr": "h", "hours": "h",
-    "ohm": "ohm", "kohm": "kohm", "v": "V",
-}  # fmt: skip
-"""What others end a title with, without brackets: the unit that is meant."""
-TIMES = ("s", "sec", "min", "h", "hr", "hours", "days")
 COLDEST, LEAST_HOT = 173.15, 546.15
 """Below the first a column of temperatures is asked about; and where it begins above the other, 273 written for degC. [K]"""
+MOST_CONDUCTING = 1.0
+"""Of a cell: a column above it is asked about, as one of milliohm where megohm is meant. [S]"""
 MOST_APART = 100.0
 """Times that the conductances of a file lie from the levels that were written, by the medians."""
 SIGNED = ("change", "low", "high")
@@ -131,7 +86,7 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
     head, titles = next(rows, (0, []))
     if said := yamlfile.other_separator(titles):
         raise DeckError(Problem("", said, str(path), head))
-    columns = _header(titles, str(path), head)
+    columns = header(titles, str(path), head)
     values = {name: array("d") for name in columns if name != "cell"}
     above = {*POSITIVE, *(SIGNED if any(name in columns for name in OF_WINDOWS) else ())}
     cells: list[str] = []
@@ -218,13 +173,23 @@ def _odd(values: Mapping[str, Floats], units_of: Mapping[str, str]) -> Iterator[
     if kelvin.size and kelvin.min() > LEAST_HOT:
         said = f"[{units_of['temperature']}] holds nothing below {kelvin.min() - ZERO_CELSIUS:.4g} degC"
         yield "temperature", f"{said}, which are {kelvin.min():.4g} K: are kelvin meant?"
+    yield from _odd_conductances(values, units_of)
+
+
+def _odd_conductances(values: Mapping[str, Floats], units_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Conductances far from the level beside them; else those that no cell reaches."""
     first = next((name for name in ("level", "target") if name in values), "")
-    for name in ("conductance", "mean") if first else ():
-        if name in values and values[name].size:
-            ratio = float(np.median(values[first]) / np.median(values[name]))
-            if not 1 / MOST_APART < ratio < MOST_APART:
-                more = f"{max(ratio, 1 / ratio):.3g} times {'below' if ratio > 1 else 'above'} {first} [{units_of[first]}]"
-                yield name, f"[{units_of[name]}] lies {more}, by the medians: are both units right?"
+    for name in POSITIVE:
+        if name not in values or DIMENSIONS[name] != "conductance" or not values[name].size:
+            continue
+        middle = float(np.median(values[name]))
+        ratio = float(np.median(values[first])) / middle if first and name in ("conductance", "mean") else 1.0
+        if not 1 / MOST_APART < ratio < MOST_APART:
+            more = f"{max(ratio, 1 / ratio):.3g} times {'below' if ratio > 1 else 'above'} {first} [{units_of[first]}]"
+            yield name, f"[{units_of[name]}] lies {more}, by the medians: are both units right?"
+        elif middle > MOST_CONDUCTING:
+            text = f"makes {middle:.3g} S, by the median: no cell conducts so well; is the unit right?"
+            yield name, f"[{units_of[name]}] {text}"
 
 
 def _number(text: str, name: str, unit: str, above: Collection[str]) -> float:
@@ -243,8 +208,8 @@ def _number(text: str, name: str, unit: str, above: Collection[str]) -> float:
         plain = math.nan
     if not math.isfinite(plain):
         raise ValueError(f"{text!r} is no finite number")
-    value = units.parse(f"{plain!r} {unit}".strip(), _dimension(name, unit))  # says what is wrong, as absolute zero
-    if value > 0 and _dimension(name, unit) != DIMENSIONS[name]:
+    value = units.parse(f"{plain!r} {unit}".strip(), dimension(name, unit))  # says what is wrong, as absolute zero
+    if value > 0 and dimension(name, unit) != DIMENSIONS[name]:
         value = 1 / value
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is no finite number")
@@ -264,88 +229,8 @@ def _unfit(value: float, name: str, above: Collection[str]) -> str:
     return "is negative" if value < 0 and name not in SIGNED else ""
 
 
-@cache
-def _dimension(name: str, unit: str) -> str:
-    """What the numbers of a column are: those of a conductance above zero may be resistances."""
-    if DIMENSIONS[name] == "conductance" and name in POSITIVE:
-        with suppress(ValueError):
-            units.parse(f"1 {unit}".strip(), "resistance")
-            return "resistance"
-    return DIMENSIONS[name]
-
-
 def _apart(cells: list[str], values: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
     """Names of cells: in a series one of one level at one temperature, the same name elsewhere is another cell."""
     is_series = "time" in values or "reads" in values
     keys = [values[k] for k in ("temperature", "level", "target") if is_series and k in values]
     return tuple("/".join([c, *(f"{k[i]:g}" for k in keys)]) for i, c in enumerate(cells))
-
-
-def _header(titles: list[str], file: str, line: int) -> dict[str, str]:
-    """Unit of every column by name."""
-    columns: dict[str, str] = {}
-    problems: list[Problem] = []
-    for place, title in enumerate(titles, 1):
-        name, _, unit = title.strip().removesuffix("]").partition("[")
-        name, unit = name.strip().lower(), unit.strip()
-        name = "conductance" if name == "resistance" else name
-        where = f"column {place}"
-        if name != "cell" and name not in DIMENSIONS:
-            is_told = any("known:" in problem.message for problem in problems)
-            problems.append(Problem(where, _unknown(name, with_known=not is_told), file, line))
-        elif name in columns:
-            problems.append(Problem(where, f"{name} is there twice", file, line))
-        elif name != "cell":
-            try:
-                units.parse(f"1 {unit}".strip(), _dimension(name, unit))
-            except ValueError as error:
-                problems.append(
-                    Problem(
-                        f"{where} ({name})", f"the header needs a unit, as in '{name} [{_example(name)}]': {error}", file, line
-                    )
-                )
-        columns[name] = unit
-    if problems:
-        raise DeckError(problems)
-    return columns
-
-
-def _unknown(name: str, *, with_known: bool = True) -> str:
-    """What is wrong with the title of a column, and which one is meant; all that there are where that is told once."""
-    known = ["resistance", *DIMENSIONS, "cell"]
-    bare, bracket, unit = name.partition("(")
-    meant = USUAL.get(bare.strip(), bare.strip())
-    if bare.strip() == "t" and unit.strip(" )") in TIMES:
-        meant = "time"
-    if meant in known and (bracket or meant != name):
-        example = "kohm" if meant == "resistance" or "ohm" in unit else _example(meant)
-        example = unit.strip(" )") if meant == "time" and unit.strip(" )") in ("h", "min", "s") else example
-        return f"unknown column {name!r}: write it as '{meant}{f' [{example}]' if example else ''}'"
-    if written := _with_ending(name):
-        return f"unknown column {name!r}: write it as '{written}'"
-    header = "'temperature [degC],time [h],level [uS],conductance [uS],cell'"
-    more = f"; known: {', '.join(known)}; a header is, say, {header}" if with_known else ""
-    return f"unknown column {name!r}{did_you_mean(name, known)}{more}"
-
-
-def _with_ending(name: str) -> str:
-    """How to write a title that ends with its unit, as ``temp_c`` does; empty where it is not understood."""
-    plain, _, ending = name.replace(" ", "_").rpartition("_")
-    if ending not in ENDINGS:
-        return ""
-    is_time = plain == "t" and ENDINGS[ending] in TIMES
-    meant = "time" if is_time else USUAL.get(plain.replace("_", " "), plain)
-    return f"{meant} [{ENDINGS[ending]}]" if meant in ("resistance", *DIMENSIONS) else ""
-
-
-def _example(name: str) -> str:
-    if name == "cell":
-        return ""
-    return {
-        "temperature": "degC",
-        "time": "s",
-        "conductance": "uS",
-        "voltage": "V",
-        "power": "uW",
-        "temperature_difference": "K",
-    }.get(DIMENSIONS[name], "")

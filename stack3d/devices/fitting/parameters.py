@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from stack3d import decks, units
 from stack3d.constants import BOLTZMANN
+from stack3d.devices.fitting.data_sizes import Scales
 from stack3d.devices.fitting.law_fields import end_of, is_tuple, item_of, part_of, plain
-from stack3d.devices.fitting.scales import Scales
 from stack3d.devices.laws import Law
 from stack3d.errors import DeckError, Problem, did_you_mean
 from stack3d.layout import Floats
@@ -143,7 +143,7 @@ def parameters(
     DeckError
         For an unknown key in `hold`, tables, or laws with nothing to fit.
     """
-    sorting = _Sorted(scales, columns, law.temperatures_needed)
+    sorting = _Sorted(scales, columns, law.temperatures_needed, law.usual)
     sorting.reasons |= {key: (value, CONVENTION) for key, value in law.conventions.items()}
     sorting.reasons |= {key: (value, "as asked by --hold") for key, value in hold.items()}
     sorting.walk(law, "", given, dict(law.conventions) | dict(hold), law.also_fitted)
@@ -172,6 +172,7 @@ class _Sorted:
     scales: Scales
     columns: Sequence[str]
     temperatures_needed: Mapping[str, int]
+    usual: Mapping[str, float]
     free: list[Free] = dataclasses.field(default_factory=list)
     held: dict[str, Any] = dataclasses.field(default_factory=dict)
     left_out: list[str] = dataclasses.field(default_factory=list)
@@ -218,10 +219,16 @@ class _Sorted:
         elif start is not None:
             self.held[key] = start
             self.reasons[key] = start, FROM_START
-        elif (dimension := dimension_of(field)) and dimension in COUNTED_FROM and field.default is not None:
-            measured = dimension == "temperature" and name.startswith(REFERRED)
-            self.held[key] = f"{self.scales.temperature!r} K" if measured else f"{field.default:.6g} {units.SI[dimension]}"
-            self.reasons[key] = self.held[key], self._why(name, dimension) if measured else FROM_LAW
+        else:
+            self._by_default(key, name, dimension_of(field) or "", field.default)
+
+    def _by_default(self, key: str, name: str, dimension: str, default: Any) -> None:
+        """A number that has a default and is not fitted: told where others count from it, and then of the data if it can be."""
+        if dimension not in COUNTED_FROM or default is None:
+            return
+        measured = dimension == "temperature" and name.startswith(REFERRED)
+        self.held[key] = f"{self.scales.temperature!r} K" if measured else f"{default:.6g} {units.SI[dimension]}"
+        self.reasons[key] = self.held[key], self._why(name, dimension) if measured else FROM_LAW
 
     def _part(
         self, model: type[BaseModel], key: str, name: str, start: Any, hold: Mapping[str, Any], also: Sequence[str]
@@ -306,13 +313,16 @@ class _Sorted:
     def _guess(self, key: str, name: str, dimension: str | None, field: Any) -> tuple[float, float, bool]:
         """Where the search for a number begins, how wide it is, and whether it goes by the number or its logarithm."""
         dim = dimension or ""
+        if name.endswith("isokinetic_temperature"):  # where none is said it is zero: no logarithm
+            return 1 / self.scales.temperature, 1 / self.scales.temperature, True
         if dim == "fraction" and "stuck" in self.columns:
             return (0.5, 1.0, False) if "." in key and name == "low_resistance" else (0.005, 2.0, False)
         if name == "coefficient" and "reads" in self.columns:
             return 0.1 / self.scales.cycles, WIDE, False
         if dimension is None and NOT_NEGATIVE in field.metadata:
             return FACTOR[0] * self.size, WIDE, False
-        return *self._usual(name, dim, field), dimension is None
+        begin, width = self._usual(name, dim, field)
+        return self.usual.get(key, begin), width, dimension is None
 
     def _usual(self, name: str, dimension: str, field: Any) -> tuple[float, float]:
         """Start and width of a number by its name and dimension, in the scales of the data."""
@@ -330,8 +340,6 @@ class _Sorted:
                 return 1.0, 0.7
         if dimension == "activation_energy" and name.endswith("_sd"):
             return 0.05, 1.0
-        if dimension == "inverse_temperature" and name.endswith("isokinetic_temperature"):
-            return 1 / scales.temperature, 0.5
         sizes = {"time": scales.time, "conductance": 0.01 * scales.conductance, "resistance": 100 / scales.conductance}
         if not dimension:
             return FACTOR[0] * self.size, FACTOR[1] * self.size
@@ -342,7 +350,7 @@ class _Sorted:
         begin, width, linear = self._guess(key, name, dimension, field)
         if start is not None:
             begin = units.parse(start, dimension) if dimension else float(start)
-            width = max(abs(begin), FACTOR[1] * self.size) if linear else width
+            width = max(abs(begin), width) if linear else width
         above, end = 0.0, end_of(field)
         if end is not None:
             above, beside = end

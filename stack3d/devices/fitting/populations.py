@@ -10,10 +10,10 @@ from typing import Any, override
 
 import numpy as np
 
+from stack3d.devices.fitting.data_sizes import ROOM
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.quality import Quality, beside_known
-from stack3d.devices.fitting.scales import ROOM
 from stack3d.devices.laws import RelaxationLaw, SpreadLaw, TruncationLaw
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
