@@ -15,6 +15,7 @@ from stack3d.devices.fitting.data_sizes import ROOM
 from stack3d.devices.fitting.guessed import GuessedDevice
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.outliers import Apart, median_by_series
 from stack3d.devices.fitting.quality import Quality, beside_repeats, in_runs
 from stack3d.devices.laws import CrystallisationLaw, ReadDisturbLaw, RelaxationLaw, RetentionLaw, TemperatureDependence
 from stack3d.errors import DeckError, Problem
@@ -59,6 +60,7 @@ class Series(Likelihood):
         names = table.cell or ("",) * table.rows
         keys = [(n, u, t if over_time else 0.0, v) for n, u, t, v in zip(names, level, temperature, voltage)]
         pick, self.mask = _series(keys)
+        self.pick = pick
         if pick.shape[1] < 2:
             raise DeckError(Problem("", "every cell or level was read once: a change needs two readings", str(table.path)))
         self.level, self.temperature, self.reading = level[pick], temperature[pick], c["conductance"][pick]
@@ -313,6 +315,19 @@ class Series(Likelihood):
             if here.any():
                 found.append(FittedSeries(kelvin, self.time[here], shares[0][here], shares[1][here], (e / noise[0])[here]))
         return tuple(found)
+
+    @override
+    def apart(self, law: Any, noise: Sequence[float]) -> Apart | None:
+        if getattr(law, "jumps", 0) > 0 and not self.means:
+            return None
+        self._settled(law, noise)
+        sampling = (noise[1] if self.sampling is None else self.sampling) if self.means else 0.0
+        curve = np.broadcast_to(self._curve(law, self.draw, sampling, np.zeros_like(self.start)), self.mask.shape)
+        seen = np.log(self.reading) if self.log_scale else self.reading / self.device.g_max
+        middle = median_by_series(seen - curve, self.mask)
+        read = (self.mask > 0) & np.isfinite(middle)
+        rest = np.exp(curve + middle) if self.log_scale else (curve + middle) * self.device.g_max
+        return Apart(self.pick[read], (seen - curve - middle)[read], rest[read])
 
     @override
     def judged(self, law: Any, noise: Sequence[float], values: float) -> Quality | None:

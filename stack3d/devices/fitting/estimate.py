@@ -13,9 +13,10 @@ import numpy as np
 from stack3d.devices.fitting.cell_series import Series
 from stack3d.devices.fitting.data_sizes import ROOM, scales_of
 from stack3d.devices.fitting.kinds import likelihood
-from stack3d.devices.fitting.likelihood import FittedSeries
+from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, distinct, lowered, optima
+from stack3d.devices.fitting.outliers import doubted, named
 from stack3d.devices.fitting.parameters import Free, Parameters, parameters
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.posterior import FEWEST, PosteriorDraws, draws
@@ -69,6 +70,10 @@ class Fit:
     """Independent draws that the draws are worth; below `posterior.FEWEST` they are those of the curvature."""
     quality: Quality | None = None
     """Whether the law follows the data; None where they cannot tell."""
+    outside: tuple[str, ...] = ()
+    """What is told of readings far outside of what the rest says."""
+    doubt: str = ""
+    """Why it cannot be told whether the law follows the data, where such readings or the noise are why."""
 
     @property
     def names(self) -> list[str]:
@@ -88,18 +93,20 @@ class Fit:
     @property
     def remarks(self) -> list[str]:
         """What the data can and cannot tell, and whether the law follows them, in words."""
-        judged = self.quality.words if self.quality else "nothing tells whether the law follows the data: look at the residuals"
-        return [judged, *self._of_search, *self._of_values]
+        nothing = self.doubt or "nothing tells whether the law follows the data: look at the residuals"
+        return [*self.outside, self.quality.words if self.quality else nothing, *self._of_search, *self._of_values]
 
     @property
     def _of_search(self) -> list[str]:
         """Doubts about the search."""
         found = []
         for above, values in self.others:
+            shares = self._shares(values)
+            names = zip((*self.parameters.free, *self.noise), self.best, values, shares)
             apart = [
                 f"{f.key} {a:.4g} or {b:.4g} {f.unit}".strip()
-                for f, a, b, share in zip((*self.parameters.free, *self.noise), self.best, values, self._shares(values))
-                if share > 0.2
+                for f, a, b, share in names
+                if share > min(0.2, 0.99 * max(shares))
             ]
             least = "as well as" if above < 0.5 else f"{math.exp(above):.2g} times less well than"
             found.append(
@@ -254,13 +261,24 @@ def fit_law(
     x, data = lowest[0].x, cost.data
     best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])
     parts, told = cost.parts(best.tolist()), np.minimum(drawn.x.std(0), 1.0)
+    outside, doubt, quality = _judged(table, data, *parts, float(np.sum(1 - told**2)))
     return Fit(
         mechanism, name, found, cost.noise, best, np.atleast_2d(np.cov(values.T)), values,
         -lowest[0].cost + 0.5 * float(x @ x), data.observations, table,
         tuple(told.tolist()), data.points(*parts), temperatures, data.device_of(parts[1]),
         data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
-        drawn.effective, data.judged(*parts, float(np.sum(1 - told**2))),
+        drawn.effective, quality, outside, doubt,
     )  # fmt: skip
+
+
+def _judged(
+    table: Table, data: Likelihood, law: Any, noise: Sequence[float], values: float
+) -> tuple[tuple[str, ...], str, Quality | None]:
+    """Readings far outside, why nothing can be told of the law, and whether it follows."""
+    outside, scatter = named(table, data.apart(law, noise))
+    doubt = doubted(outside, scatter, dict(zip(data.nuisance, noise)).get("read_noise"))
+    quality = data.judged(law, noise, values)
+    return tuple(outside), doubt, None if doubt and quality is not None and quality.follows else quality
 
 
 def _settled(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], PosteriorDraws]:

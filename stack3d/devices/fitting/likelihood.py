@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, override
 import numpy as np
 
 from stack3d.devices.fitting.measurements import Table
+from stack3d.devices.fitting.outliers import Apart
 from stack3d.devices.fitting.quality import Quality, beside_known, in_runs
 from stack3d.devices.laws import ProgrammingLaw, ReadNoiseLaw
 from stack3d.errors import DeckError, Problem, ValidityWarning
@@ -62,6 +63,10 @@ class Likelihood:
     def device_of(self, noise: Sequence[float]) -> DeviceDeck:
         """The device, with what the fit found of its range."""
         return self.device
+
+    def apart(self, law: Any, noise: Sequence[float]) -> Apart | None:
+        """Readings beside what the rest of their series leave; None of other kinds."""
+        return None
 
     def judged(self, law: Any, noise: Sequence[float], values: float) -> Quality | None:
         """Whether the law follows the measurements, after so many values were fitted; None where they cannot tell."""

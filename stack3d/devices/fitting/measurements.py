@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,10 @@ class Table:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
+    def lines(self) -> list[int]:
+        """Line of every row in the file, which is read again for it."""
+        return [line for line, _ in _rows_of(csv.reader(yamlfile.lines_of(self.path, MOST_BYTES)))][1:]
+
 
 def read_table(path: str | Path) -> Table:
     """Read a CSV file; lines that begin with ``#`` are comments.
@@ -74,11 +79,15 @@ def read_table(path: str | Path) -> Table:
     """
     path = Path(path)
     reader = csv.reader(yamlfile.lines_of(path, MOST_BYTES))
-    rows = ((reader.line_num, row) for row in reader if any(c.strip() for c in row) and not row[0].lstrip().startswith("#"))
     try:
-        return _of_rows(rows, path)
+        return _of_rows(_rows_of(reader), path)
     except csv.Error as error:
         raise DeckError(Problem("", f"cannot be read: {error}", str(path), reader.line_num)) from None
+
+
+def _rows_of(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a CSV reader that hold anything but a comment, with their lines; the header first."""
+    return ((reader.line_num, row) for row in reader if any(c.strip() for c in row) and not row[0].lstrip().startswith("#"))
 
 
 def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:

@@ -34,6 +34,8 @@ REFERENCES = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 s"}
 USUAL = dict.fromkeys(("unit", "range", "time_offset"), REFERENCES) | {"read_time": {**REFERENCES, "time": "1 us"}}
 """What a law counts from, by name and dimension; of names that begin with ``reference`` by dimension alone."""
 CONVENTION = "by convention: it says what the other numbers mean; --hold sets another"
+ASSUMED_END = "assumed: that is where a cell ends; --hold sets another"
+NOT_FITTED = "the law's default, which is not fitted: what is fitted holds for it; --hold sets another"
 FROM_START = "as in the deck to begin with"
 FROM_LAW = "what the law takes where nothing is said; --hold sets another"
 REFERRED = ("reference", "anchor")
@@ -144,7 +146,8 @@ def parameters(
         For an unknown key in `hold`, tables, or laws with nothing to fit.
     """
     sorting = _Sorted(scales, columns, law.temperatures_needed, law.usual)
-    sorting.reasons |= {key: (value, CONVENTION) for key, value in law.conventions.items()}
+    ends = {key for key in law.conventions if key.startswith("final_")}
+    sorting.reasons |= {key: (v, ASSUMED_END if key in ends else CONVENTION) for key, v in law.conventions.items()}
     sorting.reasons |= {key: (value, "as asked by --hold") for key, value in hold.items()}
     sorting.walk(law, "", given, dict(law.conventions) | dict(hold), law.also_fitted)
     free, held = sorting.free, sorting.held
@@ -225,6 +228,9 @@ class _Sorted:
     def _by_default(self, key: str, name: str, dimension: str, default: Any) -> None:
         """A number that has a default and is not fitted: told where others count from it, and then of the data if it can be."""
         if dimension not in COUNTED_FROM or default is None:
+            if isinstance(default, float) and name != "boltzmann":
+                self.left_out.append(key)
+                self.reasons[key] = f"{default:.6g} {units.SI.get(dimension, '')}".strip(), NOT_FITTED
             return
         measured = dimension == "temperature" and name.startswith(REFERRED)
         self.held[key] = f"{self.scales.temperature!r} K" if measured else f"{default:.6g} {units.SI[dimension]}"

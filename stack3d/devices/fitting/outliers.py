@@ -1,0 +1,103 @@
+"""Readings that lie far outside of what the rest says, named by file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stack3d.devices.fitting.measurements import Table
+from stack3d.errors import Problem
+from stack3d.layout import Floats
+
+FAR = 8.0
+"""Robust deviations from which on a reading is named: normal ones reach that once in 10^15."""
+SCALE = 1.4826
+"""Standard deviation of normal numbers over the median of their sizes."""
+FEWEST = 8
+"""Readings of a file without which none is named."""
+MOST = 0.05
+"""Share of the readings that may be named: where more lie far off it is the law that misses."""
+ABSURD = 0.5
+"""Noise of a read from which on it is as large as the readings. [-]"""
+HIDES = 2.0
+"""Times that the fitted noise is that of the other readings, where those named make it."""
+TOLD = 5
+"""Readings that are named one by one."""
+
+
+class Apart(NamedTuple):
+    """Readings beside what the rest of their series leave."""
+
+    rows: NDArray[np.intp]
+    """Of the table."""
+    off: Floats
+    """What lies between, as the noise counts it. [-]"""
+    rest: Floats
+    """What the rest of the series leave. [S]"""
+
+
+def median_by_series(raw: Floats, mask: Floats) -> Floats:
+    """Median of the readings of every series, shape (series, 1); nan where fewer than three cannot tell which is off."""
+    held = np.where(mask > 0, raw, np.nan)
+    found = np.full((len(raw), 1), np.nan)
+    many = mask.sum(1) >= 3
+    if many.any():
+        found[many, 0] = np.nanmedian(held[many], axis=1)
+    return found
+
+
+def far_off(apart: Apart | None) -> tuple[NDArray[np.intp], float]:
+    """Places among `apart` of those far outside, the farthest first, and the robust scatter of all; none where many are."""
+    if apart is None or apart.off.size < FEWEST:
+        return np.zeros(0, np.intp), 0.0
+    size = np.abs(apart.off)
+    scatter = SCALE * float(np.median(size))
+    places = np.flatnonzero(size > FAR * scatter)
+    if scatter <= 0 or places.size > max(1.0, MOST * size.size):
+        return np.zeros(0, np.intp), scatter
+    return places[np.argsort(-size[places], kind="stable")], scatter
+
+
+def named(table: Table, apart: Apart | None) -> tuple[list[str], float]:
+    """What is told of readings far outside, each with its line, and the scatter of the others [-]."""
+    places, scatter = far_off(apart)
+    if apart is None or not places.size:
+        return [], scatter
+    lines = table.lines()
+    found = []
+    for place in places[:TOLD].tolist():
+        row, rest = int(apart.rows[place]), float(apart.rest[place])
+        seen = float(table.columns["conductance"][row])
+        times = abs(float(apart.off[place])) / scatter
+        said = f"conductance {seen * 1e6:.4g} uS lies far outside: the rest of its series leave {rest * 1e6:.3g} uS there"
+        told = f"{said} ({times:.3g} times the scatter of the others)"
+        found.append(f"warning: {Problem('', told, table.path.name, lines[row])}")
+    if places.size > TOLD:
+        found.append(f"warning: {places.size - TOLD} more readings lie far outside")
+    return found, scatter
+
+
+def doubted(told: Sequence[str], scatter: float, noise: float | None) -> str:
+    """Why it cannot be told whether a law follows, empty where it can.
+
+    Parameters
+    ----------
+    told : sequence of str
+        Readings that were named.
+    scatter : float
+        Of the other readings. [-]
+    noise : float or None
+        Of a read, as fitted; None for measurements that have none. [-]
+    """
+    if noise is None:
+        return ""
+    begin = "it cannot be told whether the law follows: the fitted read_noise"
+    if told and noise > HIDES * scatter:
+        much = f"{noise / scatter:.2g} times the scatter of the other readings ({scatter:.2g})"
+        return f"{begin} of {noise:.2g} is {much} and hides every miss: mend or leave out the readings named, and fit again"
+    if noise > ABSURD:
+        return f"{begin} of {noise:.2g} is as large as the readings, and hides every miss"
+    return ""
