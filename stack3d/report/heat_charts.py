@@ -31,6 +31,8 @@ from stack3d.report.chart import (
 )
 from stack3d.report.facts import Facts
 
+WIDE = 100.0
+"""Largest over smallest power from which on their axis is logarithmic."""
 EVEN = 20
 """Instants at equal distances that are drawn over time as it runs; fewer, or others, on a logarithmic axis."""
 MATERIALS = ("#8fb8de", "#e8c39e", "#b7d7b0", "#d9b3d4", "#f2e394", "#c9c9c9", "#e79f8f", "#8fc7c2", "#b3a58c", "#a3a3d1")
@@ -315,10 +317,11 @@ def power(facts: Facts) -> Figure:
         name = f"{source['name']} on {source['layer']}"
         by_layer[name] = by_layer.get(name, 0.0) + units.parse(source["power"], "power")
     panels.append(_bars("by place", list(by_layer), np.array(list(by_layer.values()))))
-    caption = "On a logarithmic axis."
+    count = sum(panel.x.log for panel in panels)
+    caption = ("", "One axis is logarithmic. ", "On logarithmic axes. ")[count if len(panels) > 1 else 2 * count]
     if facts.has("power/tile_power"):
-        caption = "At the first epoch, on a logarithmic axis. Tiles count with their converters and leakage."
-    return Figure("power", "Where the power goes", caption, tuple(panels))
+        caption += "At the first epoch. Tiles count with their converters and leakage."
+    return Figure("power", "Where the power goes", caption.strip(), tuple(panels))
 
 
 def _bars(title: str, names: list[str], watts: Floats, most: int = 16) -> Panel:
@@ -328,7 +331,10 @@ def _bars(title: str, names: list[str], watts: Floats, most: int = 16) -> Panel:
     kept, shown = watts[order], [names[i] for i in order]
     if len(order) < int((watts > 0).sum()):
         title += f" (the {most} largest of {int((watts > 0).sum())})"
-    x = decades("power", float(kept.min()), 10 * float(kept.max()), unit="W", prefixed=True)
+    if kept.max() > WIDE * kept.min():
+        x = decades("power", float(kept.min()), 10 * float(kept.max()), unit="W", prefixed=True)
+    else:
+        x = linear("power [W]", 0.0, 1.3 * float(kept.max()), unit="W", margin=0.0)
     y = categories(shown)
     share = kept / watts.sum()
     marks = tuple(

@@ -37,6 +37,7 @@ FLAT = 0.4
 """Fronts are as high as thicknesses to this power, or thin layers could not be seen."""
 SAME = 1e-2
 """Of the range of a picture, within which the hottest layer is as hot all over."""
+PAPER = "#ffffff"
 NEEDED = ("thermal/layer_temperature_mean", "thermal/layer_temperature_max")
 
 
@@ -123,7 +124,8 @@ class _Drawing:
         """How far the far edge of the widest layer is moved upwards."""
         raised = np.array([slab.layer.thickness for slab in slabs]) ** FLAT
         self.fronts = np.clip(0.34 * self.step * raised / raised.max(), 2.5, None)
-        self.bottom = TOP + self.deep + self.step * (len(slabs) - 1) + float(self.fronts[0]) + 6.0
+        above = [self.step * row + 6.0 * (row > 0) + float(front) for row, front in enumerate(self.fronts)]
+        self.bottom = TOP + self.deep + max(above)
 
     @property
     def height(self) -> float:
@@ -248,14 +250,21 @@ def _spot(facts: Facts, slabs: Sequence[DrawnSlab], place: _Drawing, scale: Colo
     digits : int
         Of temperatures.
     """
-    row = next(i for i, slab in enumerate(slabs) if slab.is_hottest)
-    slab, text = slabs[row], f"hottest {slabs[row].peak:.{digits}f} °C"
+    at = next(i for i, slab in enumerate(slabs) if slab.is_hottest)
+    slab, text = slabs[at], f"hottest {slabs[at].peak:.{digits}f} °C"
     if not facts.has("thermal/hot_spot") or slab.peak - slab.mean < SAME * (scale.high - scale.low):
-        x, y = LEFT + 0.5 * WIDE, place.at(row, place.x0, 0.5 * (slab.layer.extent.y0 + slab.layer.extent.y1))[1]
+        x, y = LEFT + 0.5 * WIDE, place.at(at, place.x0, 0.5 * (slab.layer.extent.y0 + slab.layer.extent.y1))[1]
         text = f"{text}, all over the layer"
         return Spot(_written(x, y, text, "middle", _fill(slab.mean, scale)), x + 0.5 * LETTER * len(text), y)
-    across, up = place.at(row, *(float(v) for v in facts.last("thermal/hot_spot")[:2]))
+    across, up = place.at(at, *(float(v) for v in facts.last("thermal/hot_spot")[:2]))
     colour = _fill(slab.mean if slab.field is None else slab.peak, scale)
+    box, words = slab.layer.extent, text.split(" ", 1)
+    begins, ends = (place.at(at, x, y)[0] for x, y in ((box.x0, box.y0), (box.x1, box.y1)))
+    if ends - begins < 2 * LETTER * len(text) and begins > 12.0 + LETTER * max(map(len, words)):
+        ring = f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="none" stroke="{ink_on(colour)}" stroke-width="1.8"/>'
+        line = f'<line x1="{begins - 4:.1f}" x2="{across - 5:.1f}" y1="{up:.1f}" y2="{up:.1f}" stroke="#9ca3af"/>'
+        beside = "".join(_written(begins - 8, up + 14 * row - 7, word, "end", PAPER) for row, word in enumerate(words))
+        return Spot(line + ring + beside, across + 5, up)
     anchor, away = ("end", -9) if across > LEFT + 0.6 * WIDE else ("start", 9)
     ring = f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="none" stroke="{ink_on(colour)}" stroke-width="1.8"/>'
     end = across + away + (LETTER * len(text) if away > 0 else 0.0)

@@ -11,6 +11,7 @@ from stack3d import decks
 from stack3d.case.summary import _lasts, span
 from stack3d.constants import DAY, YEAR
 from stack3d.heat import HOW
+from stack3d.layout import Rectangle
 from stack3d.report import comparison, heat_charts, life_charts, page, stack_picture, told_first
 from stack3d.report.chart import Dot
 from stack3d.report.facts import Facts
@@ -186,3 +187,19 @@ def test_settings_of_other_decks_are_folded() -> None:
     ]
     assert "keys that differ with the deck of device</summary>" in folded
     assert re.search("<td>device.<wbr>g_<wbr>max</td><td[^>]*>1 µS</td><td[^>]*>90 µS</td>", folded)
+
+
+@pytest.mark.parametrize("thicknesses", [(5e-4, 5e-5, 2e-3), (2e-3, 5e-5, 5e-4), (1e-3,)])
+def test_slabs_leave_the_bar_of_colours_free(thicknesses):
+    """A lid that is thicker than the lowest layer lay over the bar and its numbers."""
+    box = Rectangle(x0=0.0, x1=1e-2, y0=0.0, y1=1e-2)
+    layers = [SimpleNamespace(extent=box, thickness=one) for one in thicknesses]
+    place = stack_picture._Drawing([SimpleNamespace(layer=layer) for layer in layers])  # type: ignore[misc]
+    tops = [place.at(row, 0.0, box.y1)[1] for row in range(len(layers))]
+    assert min(tops) >= stack_picture.TOP - 1e-9 and place.base(0) < place.height
+
+
+@pytest.mark.parametrize(("watts", "log"), [((17.0, 8.0), False), ((17.0, 0.1), True)])
+def test_powers_of_one_size_stand_on_a_linear_axis(watts, log):
+    """17 W beside 8 W looked like three to one."""
+    assert heat_charts._bars("by place", ["a", "b"], np.array(watts)).x.log is log

@@ -165,7 +165,7 @@ def test_goals_and_conditions_that_no_answer_tells_are_axes(tree: xr.DataTree) -
     assert axes["peak_temperature - ambient"].lines == (("peak_temperature - ambient <= 25 K", 25.0),)
     np.testing.assert_allclose(axes["area"].values, [1, 2, 3, 4])
     [(text, at)] = axes["area"].lines
-    assert text == "sum(area) <= 2.5 mm^2" and at == pytest.approx(2.5)
+    assert text == "sum(area) <= 2.5 mm²" and at == pytest.approx(2.5)
     panel = next(p for p in chart(asked_more(tree), "trade_offs").panels if "over peak_temperature - ambient" in p.title)
     assert [m.label for m in panel.marks if isinstance(m, Rule) and m.axis == "x"] == ["peak_temperature - ambient <= 25 K"]
 
