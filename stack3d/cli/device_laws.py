@@ -95,6 +95,8 @@ def _write(output: Path | None, page: Path | None, text: str, html: str) -> None
 
 def _tell(found: Sequence[Fit], best: Sequence[Fit]) -> None:
     """Say what was found of every law, and which the deck has."""
+    from stack3d.devices.fitting import apart
+
     for one in found:
         typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion {one.criterion:.1f}")
         for f, value in zip((*one.parameters.free, *one.noise), one.best):
@@ -107,7 +109,9 @@ def _tell(found: Sequence[Fit], best: Sequence[Fit]) -> None:
         for other in others:
             more = other.criterion - one.criterion
             less = f"is {more:.1f} less than that of" if more >= 0.05 else "is as large as that of"
-            typer.echo(f"For {one.mechanism} the deck has {one.law}: its information criterion {less} {other.law}.")
+            typer.echo(
+                f"For {one.mechanism} the deck has {one.law}: its information criterion {less} {other.law}{apart(more)}."
+            )
 
 
 def _tell_alone(mechanisms: Iterable[str]) -> None:

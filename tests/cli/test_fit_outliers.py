@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from stack3d.cli import app
 from stack3d.constants import BOLTZMANN
+from stack3d.devices.fitting import apart
 from stack3d.devices.fitting.measurements import read_table
 from stack3d.devices.fitting.outliers import Apart, doubted, far_off
 
@@ -58,6 +59,17 @@ def test_readings_without_one_far_outside_name_none(tmp_path: Path) -> None:
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     table = read_table(bakes(tmp_path / "means.csv", {}))
     assert table.lines()[:3] == [3, 4, 5] and len(table.lines()) == table.rows
+
+
+def test_levels_beyond_the_range_of_the_deck_are_told(tmp_path: Path) -> None:
+    """A deck begun from one of 40 uS left levels of 60 and 100 uS unused, in silence."""
+    said = told(bakes(tmp_path / "means.csv", {}), "--start", "hfox_analog")
+    assert "warning: the levels reach 100 uS, and the deck keeps the g_max of 40 uS that it began with" in said
+
+
+@pytest.mark.parametrize(("more", "said"), [(2.1, "do not tell the two apart"), (7.0, "not firmly"), (12.0, "")])
+def test_a_small_difference_of_the_criterion_is_no_verdict(more: float, said: str) -> None:
+    assert said in apart(more) and bool(said) == bool(apart(more))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,7 +1,7 @@
 """Laws fitted to a user's own measurements: from CSV files to a deck with a posterior."""
 
 from stack3d.devices.fitting.deck import checked, deck_content, deck_text, parsed
-from stack3d.devices.fitting.estimate import Fit, chosen, fit_law, fit_laws, laws_for, mechanisms_with
+from stack3d.devices.fitting.estimate import Fit, apart, chosen, fit_law, fit_laws, laws_for, mechanisms_with
 from stack3d.devices.fitting.guessed import fitted_device
 from stack3d.devices.fitting.kinds import listed_laws
 from stack3d.devices.fitting.likelihood import FittedSeries
@@ -13,6 +13,7 @@ __all__ = [
     "FitError",
     "FittedSeries",
     "Table",
+    "apart",
     "checked",
     "chosen",
     "deck_content",

@@ -30,6 +30,8 @@ from stack3d.schema.device import DeviceDeck
 
 FINDS_RANGE = ("crystallisation",)
 """Mechanisms whose fit may find the range of the device."""
+NOT_APART, FIRM = 4.0, 10.0
+"""Differences of the criterion below which laws are not told apart, and from which on one is firmly better."""
 BELOW = 0.2
 """Cost by which a draw lies below all that the search found, where the search then goes on."""
 WEIGHED = 2
@@ -94,7 +96,25 @@ class Fit:
     def remarks(self) -> list[str]:
         """What the data can and cannot tell, and whether the law follows them, in words."""
         nothing = self.doubt or "nothing tells whether the law follows the data: look at the residuals"
-        return [*self.outside, self.quality.words if self.quality else nothing, *self._of_search, *self._of_values]
+        return [
+            *self.outside,
+            self.quality.words if self.quality else nothing,
+            *self._of_device,
+            *self._of_search,
+            *self._of_values,
+        ]
+
+    @property
+    def _of_device(self) -> list[str]:
+        """Levels that the device of the deck does not reach."""
+        columns = self.source.columns
+        levels = columns.get("level", columns.get("target"))
+        if levels is None or not levels.size or levels.max() <= 1.01 * self.device.g_max:
+            return []
+        top, kept = (f"{1e6 * value:.4g} uS" for value in (levels.max(), self.device.g_max))
+        return [
+            f"warning: the levels reach {top}, and the deck keeps the g_max of {kept} that it began with: runs stay below it"
+        ]
 
     @property
     def _of_search(self) -> list[str]:
@@ -153,6 +173,13 @@ def mechanisms_with(law: str) -> list[str]:
     if not found:
         raise unknown_name("law", law, sorted({n for r in MECHANISMS.values() for n in r}))
     return found
+
+
+def apart(more: float) -> str:
+    """What so much more of Akaike's criterion says of a law, after Burnham and Anderson 2002, p. 70."""
+    if more < NOT_APART:
+        return ": the data do not tell the two apart, so run both decks to ten years"
+    return "" if more > FIRM else ": the data favour it, not firmly"
 
 
 def laws_for(tables: Sequence[Table]) -> dict[str, list[str]]:
