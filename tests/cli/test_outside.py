@@ -258,15 +258,15 @@ def test_a_small_disk(tmp_path: Path) -> None:
 def test_a_study_without_room_begins_no_further_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would be computed for nothing; what is done stays, and goes on where there is room."""
     path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W, 3 W, 4 W]}")
-    written, known = [], results.write_tree
+    written, known = [], results.write_case
 
-    def write(file: Path, tree: Any) -> None:
+    def write(file: Path, *what: Any) -> None:
         written.append(file)
         if len(written) == 2:
             raise storage.cannot_write(file, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        known(file, tree)
+        known(file, *what)
 
-    monkeypatch.setattr(results, "write_tree", write)
+    monkeypatch.setattr(results, "write_case", write)
     reports = []
     with pytest.raises(DiskFullError, match=r"has no room for more: 2 cases are not begun; free some space and run again"):
         for report in study.run([str(path)], tmp_path / "out", Silent(), workers=1):
@@ -281,15 +281,15 @@ def test_a_batch_ends_with_the_code_of_the_machine_where_it_stops_every_case(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, code: int
 ) -> None:
     path = studies.write(tmp_path, "{power.sources.spot.power: [1 W, 2 W]}")
-    left, known = [bad], results.write_tree
+    left, known = [bad], results.write_case
 
-    def write(file: Path, tree: Any) -> None:
+    def write(file: Path, *what: Any) -> None:
         left[0] -= 1
         if left[0] >= 0:
             raise storage.cannot_write(file, OSError(errno.EROFS, os.strerror(errno.EROFS)))
-        known(file, tree)
+        known(file, *what)
 
-    monkeypatch.setattr(results, "write_tree", write)
+    monkeypatch.setattr(results, "write_case", write)
     monkeypatch.setattr(signals, "listen", lambda: None)
     assert exit_code("run", str(path), "-o", str(tmp_path / "out"), "--workers", "1", "--progress", "none") == code
 
