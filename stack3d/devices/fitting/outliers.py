@@ -97,7 +97,8 @@ def doubted(told: Sequence[str], scatter: float, noise: float | None) -> str:
     begin = "it cannot be told whether the law follows: the fitted read_noise"
     if told and noise > HIDES * scatter:
         much = f"{noise / scatter:.2g} times the scatter of the other readings ({scatter:.2g})"
-        return f"{begin} of {noise:.2g} is {much} and hides every miss: mend or leave out the readings named, and fit again"
+        then = "mend or leave out the first reading named and fit again, for it bends the fit, and others may be right"
+        return f"{begin} of {noise:.2g} is {much} and hides every miss: {then}"
     if noise > ABSURD:
         return f"{begin} of {noise:.2g} is as large as the readings, and hides every miss"
     return ""
