@@ -11,15 +11,15 @@ from stack3d.errors import Problem
 from stack3d.layout import HeatSource, Layer, Material
 
 NARROW = 6.0
-"""Width of a source over the thickness of its layer, below which heat is told to fill that thickness. [-]"""
+"""Width of a source over the thickness of its layer, below which heat is told to fill that thickness; assumed. [-]"""
 HIDES = 0.5
-"""What that has to take off the peak to be told. [K]"""
+"""What that has to take off the peak to be told; assumed. [K]"""
 WORKING = 358.15
 """Temperature of the conductivity behind the figure. [K]"""
 SQUARE = 0.5611
 """Rise in the middle of a square on half a space, times conductivity and side over power (Carslaw and Jaeger 1959). [-]"""
 THICKEST_JOINT = 1e-3
-"""Of an interface material. [m]"""
+"""Of an interface material, from which on a slip of the unit is asked for; assumed, some pads are thicker. [m]"""
 JOINT = re.compile(r"(?:.*[_.])?tim\d*(?:_.*)?")
 """Names of interface materials and of their layers."""
 
@@ -100,8 +100,8 @@ def _thick_joints(chip: Chip) -> list[Problem]:
     return [
         Problem(
             f"geometry.layers.{layer.name}.thickness",
-            f"{1e3 * layer.thickness:.4g} mm of interface material ({layer.material.name}); joints of chips are 20 to 200 um,"
-            f" pads {1e3 * THICKEST_JOINT:g} mm: is um meant?",
+            f"{1e3 * layer.thickness:.4g} mm of interface material ({layer.material.name}), more than"
+            f" {1e3 * THICKEST_JOINT:g} mm: is um meant?",
         )
         for layer in chip.stack.named
         if layer.thickness > THICKEST_JOINT * (1 + 1e-9) and any(map(JOINT.fullmatch, (layer.name, layer.material.name)))
