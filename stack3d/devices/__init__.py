@@ -2,6 +2,7 @@
 
 from stack3d.devices import (
     crystallisation,
+    directions,
     endurance,
     equilibrium,
     faults,
@@ -31,6 +32,7 @@ __all__ = [
     "build_device",
     "check_device",
     "crystallisation",
+    "directions",
     "drawn",
     "endurance",
     "equilibrium",

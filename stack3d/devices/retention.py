@@ -364,56 +364,6 @@ class DistributedBarriers(_Activated):
         return relax_towards(programmed, reduced_time, shape=self.shape, final=final)
 
 
-RISING = 64.0
-"""Added to the draw of a cell that drifts to low resistance, so that one number tells direction and barrier."""
-
-_IN_CACHE = 1 << 15
-"""Draws turned at once: what they need on the way stays in the processor's cache."""
-
-
-@RETENTION.register("both_directions")
-class BothDirections(DistributedBarriers):
-    """Distributed barriers, but a share of the cells drifts to low resistance in place of high."""
-
-    reference = "ours: distributed barriers in two directions"
-
-    jumps: ClassVar[int] = 160
-    rising: Fraction
-    """Probability of a cell to drift to low resistance."""
-    rising_conductance: Conductance | None = None
-    """What these cells move towards; absent = g_max of the device."""
-
-    @override
-    def frozen(self, draw: Reals, target: Reals, device: DeviceDeck) -> Reals:
-        from scipy.special import ndtr, ndtri
-
-        # the lowest `rising` share of the draws goes up; within each direction the draw is stretched to a normal one again
-        result = np.array(draw, order="C")
-        flat = result.reshape(-1)
-        for first in range(0, flat.size, _IN_CACHE):
-            part = flat[first : first + _IN_CACHE]
-            share = ndtr(np.asarray(part, np.float64))
-            up = share < self.rising
-            within = np.where(up, share / max(self.rising, 1e-300), (share - self.rising) / max(1 - self.rising, 1e-300))
-            part[:] = ndtri(np.clip(within, 1e-9, 1 - 1e-9)) + RISING * up
-        return result
-
-    @override
-    def rate(self, temperature: Reals, draw: Reals | float, device: DeviceDeck) -> Reals:
-        if isinstance(draw, np.ndarray):
-            draw = np.where(draw > RISING / 2, draw - draw.dtype.type(RISING), draw)
-        return super().rate(temperature, draw, device)
-
-    @override
-    def conductance(
-        self, programmed: Reals, target: Reals, reduced_time: Reals, age: Reals, draw: Reals | float, device: DeviceDeck
-    ) -> Reals:
-        up = device.g_max if self.rising_conductance is None else self.rising_conductance
-        down = device.g_min if self.final_conductance is None else self.final_conductance
-        final = np.where(np.asarray(draw) > RISING / 2, programmed.dtype.type(up), programmed.dtype.type(down))
-        return relax_towards(programmed, reduced_time, shape=self.shape, final=final)
-
-
 class _GapGrowth(RetentionLaw):
     random: ClassVar[bool] = False
     conventions: ClassVar[Mapping[str, Any]] = {"velocity": 300, "gap_scale": "0.275 nm"}

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from device_decks import model
+from scipy.special import ndtr, ndtri
 
 from stack3d.devices import HEALTHY, STUCK_HIGH, STUCK_LOW
+from stack3d.devices.directions import RISING
 from stack3d.devices.endurance import AbruptClosure
 from stack3d.devices.faults import Cluster, Clusters
 from stack3d.devices.heating import neighbour_rise
-from stack3d.devices.retention import RISING
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
 
@@ -88,6 +89,19 @@ def test_a_share_of_the_cells_drifts_to_low_resistance():
         assert abs(draws.mean()) < 0.07 and draws.std() == pytest.approx(1.0, abs=0.05)
     aged = device.conductance(device.advance(state, 1e9, 380.0))
     assert np.all(aged[up] > 5e-7) and np.all(aged[~up] < 5e-7)
+
+
+@pytest.mark.parametrize("rising", [0.0, 0.003, 0.1, 0.5, 1.0])
+def test_directions_of_draws_are_those_of_their_quantiles(rising):
+    model_of = model("taox").device
+    law = model("taox").retention.model_copy(update={"rising": rising})
+    draws = np.random.default_rng(0).standard_normal(200_000)
+    share = ndtr(draws)
+    up = share < rising
+    within = np.where(up, share / max(rising, 1e-300), (share - rising) / max(1 - rising, 1e-300))
+    frozen = law.frozen(draws, draws, model_of)
+    np.testing.assert_array_equal(frozen > RISING / 2, up)
+    np.testing.assert_allclose(frozen - RISING * up, ndtri(np.clip(within, 1e-9, 1 - 1e-9)), atol=1e-5)
 
 
 def test_windows_close_at_both_ends():

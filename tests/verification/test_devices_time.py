@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stack3d.constants import BOLTZMANN
+from stack3d.devices.directions import BothDirections
 from stack3d.devices.relaxation import acceleration, equivalent_time
-from stack3d.devices.retention import BothDirections, DistributedBarriers, anchored_time_constant
+from stack3d.devices.retention import DistributedBarriers, anchored_time_constant
 from stack3d.errors import DeckError
 
 pytestmark = pytest.mark.filterwarnings("ignore::stack3d.errors.ValidityWarning")
