@@ -31,7 +31,7 @@ from stack3d.thermal.time.ladders import Cauer, Foster, cauer, foster, structure
 from stack3d.thermal.time.march import TakenSteps, integrate, integrate_fixed
 from stack3d.thermal.time.periodic import periodic_state
 from stack3d.thermal.time.portions import Portion
-from stack3d.thermal.time.reduced import ReducedModel, reduced
+from stack3d.thermal.time.reduced import ReducedModel, reduced, reduced_at
 from stack3d.thermal.time.schedule import PowerSchedule
 from stack3d.thermal.time.system import Exact, PowerCourse, StepWatch, TransientResult, TransientSystem
 
@@ -94,6 +94,7 @@ __all__ = [
     "memory_in_time",
     "periodic_state",
     "reduced",
+    "reduced_at",
     "shares_of",
     "steady_reduction",
     "structure",

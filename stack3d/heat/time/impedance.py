@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from stack3d.heat import AnyKind, Backends, channel_runs, kind_of, meshed, sourc
 from stack3d.layout import Floats
 from stack3d.record import Record
 from stack3d.schema import ImpedanceDeck
-from stack3d.thermal import Box, Cauer, Foster, Place, Probe, ReducedModel, cauer, foster, reduced, structure
+from stack3d.thermal import Box, Cauer, Foster, Place, Probe, ReducedModel, cauer, foster, reduced, reduced_at, structure
 
 REDUCTION = 1e-3
 """Largest difference of the reduced model from the mesh at any rate, over the largest response there."""
@@ -21,7 +21,7 @@ EARLIER = 0.1
 """Shortest time of the reduced model over the first time asked for, which faster modes still show at."""
 NETWORK = 0.01
 """Share by which networks may miss an impedance at any of its times, unless that takes more terms than asked for."""
-SOLVE = 1e-8
+SOLVE = 1e-6
 """Relative residual of the answers that make the reduced model, whose error is of the order of its square."""
 SETTLED = 7.0
 """Slowest time constants after which a response is over: one part in a thousand is left."""
@@ -80,7 +80,7 @@ def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
     times = np.geomspace(deck.start, end, max(2, int(np.ceil(deck.per_decade * np.log10(end / deck.start))) + 1))
     step = model.step(times)
     error = model.error[:, None, None] * np.broadcast_to(np.abs(step).max(axis=1, keepdims=True), step.shape)
-    error = error + _by_mesh(chip, deck, times, step)
+    error = error + _by_mesh(chip, deck, times, model)
     record = Record()
     names = [*(source.name for source in chip.sources), *deck.groups]
     record.along("source", names)
@@ -97,30 +97,34 @@ def impedance_of(chip: Chip, deck: ImpedanceDeck) -> Record:
     return record
 
 
-def _by_mesh(chip: Chip, deck: ImpedanceDeck, times: Floats, step: Floats) -> Floats:
+def _by_mesh(chip: Chip, deck: ImpedanceDeck, times: Floats, model: ReducedModel) -> Floats:
     """Error of step responses by the mesh; nothing where none can be had. [K/W]"""
+    first = model.first or model
     known: dict[int, Floats] = {}
 
     def steps(one: tuple[Chip, AnyKind]) -> Floats:
         other, body = one
         if id(body) not in known:
-            known[id(body)] = step if other is chip else _model(other, deck, body).step(times)
+            known[id(body)] = (first if other is chip else _model(other, deck, body, first.asked)).step(times)
         return known[id(body)]
 
-    pairs = kind_of(chip.scenario).pairs(chip)
+    step, pairs = model.step(times), kind_of(chip.scenario).pairs(chip)
     differences = [pair.weight * (steps(pair.one) - steps(pair.other)) for pair in pairs]
     return step_errors(step, differences, times) if pairs else np.zeros_like(step)
 
 
-def _model(chip: Chip, deck: ImpedanceDeck, body: AnyKind | None = None) -> ReducedModel:
+def _model(
+    chip: Chip, deck: ImpedanceDeck, body: AnyKind | None = None, asked: Sequence[tuple[float, int]] = ()
+) -> ReducedModel:
     """Response of sources, groups and probes; rows are sources and groups, places these and then probes."""
     backend = Backends().of(chip.scenario, chip.stack, body or meshed(chip))
     solution = backend.solve(sources_as_programmed(chip))
     places: list[Place] = [Box(source.layer, source.extent) for source in chip.sources]
     places += [Probe(p.layer, p.x, p.y, p.z) for p in chip.scenario.probes]
     means = {name: solution.field.layer_mean(name) for name in chip.stack.slabs}
-    system = backend.held_at(means).system(chip.sources, places, rtol=SOLVE)
-    return _with_groups(reduced(system, len(chip.sources), EARLIER * deck.start, REDUCTION), _shares(chip, deck))
+    system, sources = backend.held_at(means).system(chip.sources, places, rtol=SOLVE), len(chip.sources)
+    model = reduced_at(system, sources, asked) if asked else reduced(system, sources, EARLIER * deck.start, REDUCTION)
+    return _with_groups(model, _shares(chip, deck))
 
 
 def _shares(chip: Chip, deck: ImpedanceDeck) -> Floats:
@@ -137,7 +141,8 @@ def _with_groups(model: ReducedModel, shares: Floats) -> ReducedModel:
     both[: len(shares), :n] = shares
     both[len(shares) :, n:] = np.eye(len(model.shown) - n)
     error = [float(model.error[row != 0].max()) for row in shares]
-    return replace(model, loads=shares @ model.loads, shown=both @ model.shown, error=np.array(error))
+    first = None if model.first is None else _with_groups(model.first, shares)
+    return replace(model, loads=shares @ model.loads, shown=both @ model.shown, error=np.array(error), first=first)
 
 
 def _put_networks(record: Record, model: ReducedModel, times: Floats, most: int) -> None:

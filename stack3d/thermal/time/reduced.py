@@ -15,6 +15,8 @@ from stack3d.thermal.time.system import TransientSystem
 PER_DECADE = 0.5
 """Rates at first; where the model is not good enough halfway between two, in logarithm, it is looked at in both halves."""
 MOST_HALVINGS = 4
+LIKE_OTHERS = 2
+"""Halvings of the model that those of other meshes are compared with."""
 REPEATED = 1e-9
 """What is left of a vector that the basis holds already, over its own length."""
 
@@ -34,15 +36,18 @@ class ReducedModel:
     error : ndarray, shape (sources,)
         Largest difference from the body at a rate that the model was not made from, over the largest response of any place at
         that rate: an estimate of that of the final model. [-]
-    solves : int
-        Solves of the body that it took.
+    asked : tuple of (float, int)
+        Rates and sources whose answers by the body it was made from. [1/s]
+    first : ReducedModel or None
+        An earlier one, from fewer answers, that those of other meshes are compared with; absent = this one.
     """
 
     rates: Floats
     loads: Floats
     shown: Floats
     error: Floats
-    solves: int
+    asked: tuple[tuple[float, int], ...]
+    first: ReducedModel | None = None
 
     @property
     def steady(self) -> Floats:
@@ -89,8 +94,7 @@ def reduced(system: TransientSystem, n_sources: int, shortest: float, tolerance:
     body, and what a source sees of itself a sum of positive exponentials. The error is looked at where it is largest, halfway
     between two rates in logarithm, by solves that then join the basis.
     """
-    unpowered = system.load(np.zeros(n_sources))
-    basis = _Basis(system, [system.load(np.eye(n_sources)[i]) - unpowered for i in range(n_sources)])
+    basis = _Basis(system, n_sources)
     everyone = range(n_sources)
     basis.add(0.0, everyone)
     fastest = max(1 / shortest, 10 * basis.slowest)
@@ -99,8 +103,11 @@ def reduced(system: TransientSystem, n_sources: int, shortest: float, tolerance:
         basis.add(rate, everyone)
     gaps: list[tuple[float, float, Sequence[int]]] = [(a, b, everyone) for a, b in zip(rates[:-1], rates[1:])]
     error = np.zeros(n_sources)
-    for _ in range(MOST_HALVINGS):
+    first = None
+    for halving in range(MOST_HALVINGS):
         model = basis.model()
+        if halving == LIKE_OTHERS:
+            first = model
         halves: list[tuple[float, float, Sequence[int]]] = []
         for low, high, sources in gaps:
             middle = float(np.sqrt(low * high))
@@ -112,8 +119,24 @@ def reduced(system: TransientSystem, n_sources: int, shortest: float, tolerance:
             error[kept] = np.maximum(error[kept], [miss for i, miss in zip(sources, misses) if i not in missed])
         gaps = halves
         if not gaps:
-            return replace(basis.model(), error=error)
-    raise SolverError(f"the reduced model is not within {tolerance:.1e} of the mesh after {basis.solves} solves")
+            return replace(basis.model(), error=error, first=first)
+    raise SolverError(f"the reduced model is not within {tolerance:.1e} of the mesh after {len(basis.asked)} solves")
+
+
+def reduced_at(system: TransientSystem, n_sources: int, asked: Sequence[tuple[float, int]]) -> ReducedModel:
+    """Reduce another mesh of a body as a model was, so that both differ by their meshes alone.
+
+    Parameters
+    ----------
+    system, n_sources
+        As `reduced` has them.
+    asked : sequence of (float, int)
+        `ReducedModel.asked`. [1/s]
+    """
+    basis = _Basis(system, n_sources)
+    for rate, source in asked:
+        basis.add(rate, [source])
+    return basis.model()
 
 
 def _product(one: Floats, other: Floats) -> float:
@@ -123,12 +146,12 @@ def _product(one: Floats, other: Floats) -> float:
 class _Basis:
     """Vectors that are orthonormal in M, with K between them, the loads on them and what places see of them."""
 
-    def __init__(self, system: TransientSystem, loads: Sequence[Floats]) -> None:
-        self.system, self.loads = system, loads
-        self.zero = np.zeros_like(loads[0])
-        self.still = system.observe(self.zero)
+    def __init__(self, system: TransientSystem, n_sources: int) -> None:
+        unpowered = system.load(np.zeros(n_sources))
+        self.system, self.loads = system, [system.load(power) - unpowered for power in np.eye(n_sources)]
+        self.still = system.observe(np.zeros_like(unpowered))
         self.slowest = np.inf
-        self.solves = 0
+        self.asked: list[tuple[float, int]] = []
         self._vectors: list[Floats] = []
         self._stiffness: list[list[float]] = []
         self._loads: list[list[float]] = []
@@ -137,14 +160,24 @@ class _Basis:
     def add(self, rate: float, sources: Sequence[int]) -> Floats:
         """Answers of sources at a rate join; returns what places see of them, shape (sources, places). [K/W]"""
         seen = []
-        for load in (self.loads[i] for i in sources):
-            answer = self.system.solve(rate, load, self.zero)
-            self.solves += 1
+        for source, load in ((i, self.loads[i]) for i in sources):
+            answer = self.system.solve(rate, load, self._expected(rate, source))
             seen.append(self.system.observe(answer) - self.still)
+            self.asked.append((rate, source))
             if not rate:
                 self.slowest = min(self.slowest, _product(answer, load) / _product(answer, self.system.mass(answer)))
             self._join(answer)
         return np.array(seen)
+
+    def _expected(self, rate: float, source: int) -> Floats:
+        """What the vectors so far say of an answer, to begin its solve with."""
+        answer = np.zeros_like(self.loads[source])
+        if self._vectors:
+            matrix = self._stiffness_of_all() + rate * np.eye(len(self._vectors))
+            load = np.array([row[source] for row in self._loads])
+            for share, vector in zip(scipy.linalg.solve(matrix, load, lower=True, assume_a="pos"), self._vectors):
+                answer += share * vector
+        return answer
 
     def _join(self, vector: Floats) -> None:
         vector = vector / np.sqrt(_product(vector, self.system.mass(vector)))
@@ -164,9 +197,13 @@ class _Basis:
 
     def model(self) -> ReducedModel:
         """Of the vectors so far."""
+        rates, modes = scipy.linalg.eigh(self._stiffness_of_all(), lower=True)
+        loads, shown = np.array(self._loads).T @ modes, np.array(self._shown).T @ modes
+        return ReducedModel(rates, loads, shown, np.zeros(len(loads)), tuple(self.asked))
+
+    def _stiffness_of_all(self) -> Floats:
+        """K between the vectors; of both halves, which are the same, the lower one."""
         lower = np.zeros((len(self._vectors), len(self._vectors)))
         for i, row in enumerate(self._stiffness):
             lower[i, : i + 1] = row
-        rates, modes = scipy.linalg.eigh(lower, lower=True)
-        loads, shown = np.array(self._loads).T @ modes, np.array(self._shown).T @ modes
-        return ReducedModel(rates, loads, shown, np.zeros(len(loads)), self.solves)
+        return lower
