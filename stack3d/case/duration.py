@@ -27,7 +27,7 @@ BAND = 3.0
 """Of ageing and reading again at the ends of a device's bands."""
 MARCH = 5.0
 """Steps on other meshes, and of half the length, that tell the error of a step of a transient, in steady solves."""
-RESPONSE = 12.0
+RESPONSE = 10.0
 """Solves that the reduced model of a source takes."""
 JUDGED = 0.5
 """Share of the heat of a steady case that its errors take."""

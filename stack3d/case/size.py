@@ -32,8 +32,9 @@ MARCHES = 1.8
 """Memory of a march and of those that tell its error, over that of the solvers that the largest of them keeps."""
 RESPONSES = 1.6
 """Memory of what the reduced models of a mesh, and of one twice as coarse, are made with, over that of the solvers kept."""
-ANSWERS = 3.0
-"""Memory of what the reduced model of a source keeps, some twenty fields, over that of the solver."""
+ANSWERS = 1.0
+"""Memory of what the reduced model of a source keeps over that of the solvers of a steady case: some thirty fields on the largest
+mesh that judges it."""
 STATES = 8.0
 """Fields that a compact model keeps while it is made, of each source and place at each film that joins: states and residuals
 with their images, steady and over time."""
