@@ -33,8 +33,8 @@ MARCHES = 1.8
 RESPONSES = 1.6
 """Memory of what the reduced models of a mesh, and of one twice as coarse, are made with, over that of the solvers kept."""
 ANSWERS = 1.0
-"""Memory of what the reduced model of a source keeps over that of the solvers of a steady case: some thirty fields on the largest
-mesh that judges it."""
+"""Memory of what the reduced model of a source keeps, some thirty fields on the largest mesh that judges it, over that of the
+solvers of a steady case."""
 STATES = 8.0
 """Fields that a compact model keeps while it is made, of each source and place at each film that joins: states and residuals
 with their images, steady and over time."""
