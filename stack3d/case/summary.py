@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,7 @@ def summarise(
             _mapped(values),
             *floor.told(values, coordinates),
             *_throttled(chip, values),
-            *([f"limited today      {limit(values, coordinates)}"] if len(coordinates["time"]) > 1 else []),
-            f"limited by         {limit(values, coordinates, before=_act(chip, float(coordinates['time'][-1])))}",
+            *_limits(chip, values, coordinates),
         ]
     return tuple(lines)
 
@@ -311,6 +310,17 @@ def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:
     return [f"throttled          to {100 * share.min():.3g} % of the rate asked for, {100 * share[-1]:.3g} % at the end"]
 
 
+def _limits(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> Iterator[str]:
+    """What costs most accuracy, today and at the end; of a mechanism that a fitted deck has from another one that too."""
+    devices = [d for d in (chip.scenario.device, *(tiers.device for tiers in chip.scenario.hybrid)) if d is not None]
+    others = {name: deck for device in devices for name, deck in device.not_fitted.items()}
+    names = [f"{n} (of {others[n]}, not fitted)" if n in others else n for n in map(str, coordinates.get("mechanism", ()))]
+    coordinates = {**coordinates, "mechanism": names}
+    if len(coordinates["time"]) > 1:
+        yield f"limited today      {limit(values, coordinates)}"
+    yield f"limited by         {limit(values, coordinates, before=_act(chip, float(coordinates['time'][-1])))}"
+
+
 def limit(values: Mapping[str, Any], coordinates: Mapping[str, Any], *, before: str = "") -> str:
     """What costs most accuracy at the first read-out, or at the end `before` the next act of that name, in one sentence."""
     accuracy: Floats = values["mvm/accuracy_worst"][-1] if before else values["mvm/accuracy"][0]
@@ -344,6 +354,7 @@ def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: 
     gains, chance : ndarray, shape (mechanisms,)
         What comes back without each, and what of it may be chance. [-]
     mechanisms : sequence of str
+        What is told of one stands in brackets behind its name.
     loss : float
         [-]
     points, next_act : str
@@ -352,8 +363,9 @@ def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: 
     order = [int(i) for i in np.argsort(-gains, kind="stable") if gains[i] > chance[i]]
     if not order or order[0] != int(np.argmax(gains)):
         return f"no single mechanism: {points} are lost{next_act}, and no one of them alone gives any back beyond chance"
-    (name, best), *more = [(str(mechanisms[i]).replace("_", " "), 100 * float(gains[i])) for i in order[:3]]
+    (name, best), *more = [(str(mechanisms[i]).partition(" (")[0].replace("_", " "), 100 * float(gains[i])) for i in order[:3]]
+    told = name + "".join(str(mechanisms[order[0]]).partition(" (")[1:])
     back = "all" if best >= 100 * loss else f"{best:.2f}"
     rest = f", without {', '.join(f'{other} {gain:.2f}' for other, gain in more)}" if more else ""
     them = "them" if name in PLURAL else "it"
-    return f"{name}: without {them} {back} of the {points} lost{next_act} would come back{rest}"
+    return f"{told}: without {them} {back} of the {points} lost{next_act} would come back{rest}"

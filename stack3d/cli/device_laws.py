@@ -57,7 +57,6 @@ def fit(
     Writes a device deck with its uncertainty, and a page with the residuals.
     """
     from stack3d.devices import fitting, load_device
-    from stack3d.report.fit_page import fit_page
 
     for law in laws:
         fitting.mechanisms_with(law)  # said before a long table is read
@@ -66,18 +65,39 @@ def fit(
     if not laws:
         _offer(fitting.laws_for(tables))
     device = load_device(start) if start else fitting.fitted_device(tables)
-    observer = observed(progress)
-    try:
-        found = fitting.fit_laws(laws, tables, device, hold=hold, seed=seed, observer=observer)
-    finally:
-        observer.finish()
-    best = fitting.chosen(found)
-    text = fitting.deck_text(best, device, fitting.deck_content(start) if start else None)
-    fitting.checked(text, str(output or "fitted.yaml"))
-    _tell(found, best)
+    found = []
+    for one in fitting.one_by_one(laws, tables, device, hold=hold, seed=seed, observers=lambda: observed(progress)):
+        _tell(one)
+        found.append(one)
+    found = fitting.ranked(found)
+    text = fitting.deck_text(fitting.chosen(found), device, fitting.deck_content(start) if start else None)
+    _end(found, text, start, output, page)
+
+
+def _end(found: Sequence[Fit], text: str, start: str | None, output: Path | None, page: Path | None) -> None:
+    """Compare laws, say what else the deck has, and write it with its page.
+
+    Parameters
+    ----------
+    found : sequence of Fit
+        By mechanism, the best first.
+    text : str
+        The deck.
+    start : str, optional
+        Deck that the fits began with.
+    output, page : Path, optional
+        Files to write.
+    """
+    from stack3d.devices import fitting
+    from stack3d.report.fit_page import fit_page
+
+    others = fitting.not_fitted(fitting.checked(text, str(output or "fitted.yaml")))
+    _compare(found, fitting.chosen(found))
     if start is None:
         _tell_alone(one.mechanism for one in found)
-    _write(output, page or (output.with_suffix(".html") if output else None), text, fit_page(found))
+    elif others:
+        typer.echo(f"In the deck {others}")
+    _write(output, page or (output.with_suffix(".html") if output else None), text, fit_page(found, others))
 
 
 def _write(output: Path | None, page: Path | None, text: str, html: str) -> None:
@@ -93,17 +113,20 @@ def _write(output: Path | None, page: Path | None, text: str, html: str) -> None
         typer.echo(", ".join(str(path) for path in (output, page) if path is not None))
 
 
-def _tell(found: Sequence[Fit], best: Sequence[Fit]) -> None:
-    """Say what was found of every law, and which the deck has."""
+def _tell(one: Fit) -> None:
+    """Say what was found of a law."""
+    typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion (AIC) {one.criterion:.1f}")
+    for f, value in zip((*one.parameters.free, *one.noise), one.best):
+        low, high = one.interval(f.key)
+        typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
+    for remark in one.remarks:
+        typer.echo(f"  {remark}")
+
+
+def _compare(found: Sequence[Fit], best: Sequence[Fit]) -> None:
+    """Say which of several laws of a mechanism the deck has."""
     from stack3d.devices.fitting import apart
 
-    for one in found:
-        typer.echo(f"{one.mechanism}: {one.law}, {one.observations} rows, information criterion {one.criterion:.1f}")
-        for f, value in zip((*one.parameters.free, *one.noise), one.best):
-            low, high = one.interval(f.key)
-            typer.echo(f"  {f.key:<32}{value:>12.5g} {f.unit:<6} 95 %: {low:.5g} … {high:.5g}")
-        for remark in one.remarks:
-            typer.echo(f"  {remark}")
     for one in best:
         others = [f for f in found if f.mechanism == one.mechanism and f is not one]
         for other in others:

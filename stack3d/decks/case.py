@@ -81,7 +81,7 @@ class Case:
 
 SAYS_NOTHING = ("source", "assumed", "title", "licence", "sha256")
 """Keys that change no number."""
-LATER = ("map_unit", "floorplan_from")
+LATER = ("map_unit", "floorplan_from", "begun_from")
 """Keys that came after results were first named by hashes: where they are not used, names stay what they were."""
 
 

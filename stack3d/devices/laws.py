@@ -32,8 +32,12 @@ class Law(DeckModel):
     """Fitted and allowed ranges; a range left out is not checked."""
     conventions: ClassVar[Mapping[str, Any]] = {}
     """Dotted parameters that a fit holds, as a deck writes them: choices of what the others mean."""
+    assumptions: ClassVar[Mapping[str, Any]] = {}
+    """The same of what is no choice but a property of the cell, which the usual measurements do not tell."""
     also_fitted: ClassVar[tuple[str, ...]] = ()
     """Dotted parameters with a default that a fit finds all the same."""
+    spread_of_rates: ClassVar[tuple[str, str] | None] = None
+    """Spread of a barrier over cells, and the inverse temperature at which it makes no spread of rates: a fit searches that."""
     usual: ClassVar[Mapping[str, float]] = {}
     """Dotted parameters → where they usually lie [SI], for a fit that begins there; others begin by their kind."""
     temperatures_needed: ClassVar[Mapping[str, int]] = {}

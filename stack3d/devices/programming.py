@@ -92,7 +92,7 @@ class WriteVerify(ProgrammingLaw):
 
     reference = "definition: normal errors of pulses until one lies in the window"
 
-    conventions: ClassVar[Mapping[str, Any]] = {"max_pulses": 100}
+    assumptions: ClassVar[Mapping[str, Any]] = {"max_pulses": 100}
     window: Fraction
     """Half width of acceptance, as a share of g_max."""
     pulse_sd: Fraction

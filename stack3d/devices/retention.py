@@ -205,6 +205,7 @@ class VoltageCoupling(DeckModel):
 
 class _Activated(RetentionLaw):
     also_fitted: ClassVar[tuple[str, ...]] = ("barrier_sd", "inverse_isokinetic_temperature")
+    spread_of_rates: ClassVar[tuple[str, str] | None] = ("barrier_sd", "inverse_isokinetic_temperature")
     # the spread of ln τ is barrier_sd |1/T - 1/T_iso|: at two temperatures two pairs of them give the same spreads
     temperatures_needed: ClassVar[Mapping[str, int]] = {"inverse_isokinetic_temperature": 3}
     activation_energy: ActivationEnergy
@@ -330,11 +331,8 @@ class DistributedBarriers(_Activated):
 
     reference = "definition: first order over normal barriers"
 
-    conventions: ClassVar[Mapping[str, Any]] = {
-        "anchor.loss": 1 - math.exp(-1),
-        "anchor.cells": 0.5,
-        "final_conductance": "0 S",
-    }
+    conventions: ClassVar[Mapping[str, Any]] = {"anchor.loss": 1 - math.exp(-1), "anchor.cells": 0.5}
+    assumptions: ClassVar[Mapping[str, Any]] = {"final_conductance": "0 S"}
     anchor: Anchor
     """What fixes the time constant."""
     shape: Positive
@@ -366,7 +364,7 @@ class DistributedBarriers(_Activated):
 
 class _GapGrowth(RetentionLaw):
     random: ClassVar[bool] = False
-    conventions: ClassVar[Mapping[str, Any]] = {"velocity": 300, "gap_scale": "0.275 nm"}
+    assumptions: ClassVar[Mapping[str, Any]] = {"velocity": 300, "gap_scale": "0.275 nm"}
     velocity: Positive
     """v_0 in m/s."""
     recombination_energy: ActivationEnergy

@@ -19,17 +19,19 @@ MOST_SHOWN = 6
 """Temperatures of which readings and law are drawn."""
 
 
-def fit_page(fits: Sequence[Fit]) -> str:
-    """HTML of the laws fitted, each mechanism's best first."""
+def fit_page(fits: Sequence[Fit], others: str = "") -> str:
+    """HTML of the laws fitted, each mechanism's best first, and what is told of the `others` of the deck."""
     body = "".join(_section(fit, i) for i, fit in enumerate(fits))
     best = chosen(fits)
     rows = [(f.mechanism, f.law, str(f.observations), str(len(f.best)), f"{f.criterion:.1f}", *_verdict(f, best)) for f in fits]
     head = (
-        "mechanism", "law", "rows", "parameters", "information criterion (less is better)", "follows the data", "in the deck",
+        "mechanism", "law", "rows", "parameters", "information criterion (AIC; less is better)", "follows the data",
+        "in the deck",
     )  # fmt: skip
     body += page.fold("laws", "Laws compared", page.table(rows, head))
     sources = "; ".join(dict.fromkeys(f"{f.source.path.name}, SHA-256 {f.source.digest}…" for f in fits))
     lead = f"<h1>Fit of {len(fits)} law{'s' if len(fits) > 1 else ''}</h1>"
+    lead += page.answer([("", f"In the deck {others}")]) if others else ""
     links = [(f"fit{i}", f"{f.mechanism}: {f.law}") for i, f in enumerate(fits)] + [("laws", "Laws compared")]
     return page.document("Fit", lead, body, f"<p>Made by stack3d {__version__} from {sources}.</p>", links)
 

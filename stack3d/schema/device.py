@@ -198,8 +198,17 @@ class DeviceDeck(DeckModel):
     """Ranges for the device as a whole; a mechanism may have its own."""
     mechanisms: Mapping[str, MechanismDeck] = Field(default_factory=dict)
     """Mechanism name → law."""
+    begun_from: str | None = None
+    """Written by `stack3d fit`: the deck whose mechanisms are kept, those without a `posterior`; absent = none are."""
     cost: CostDeck | None = None
     """Cost of the cells of a chip; `power/cost` adds up what is stated."""
+
+    @property
+    def not_fitted(self) -> dict[str, str]:
+        """Mechanisms of a fitted deck that are those of another → that deck."""
+        if self.begun_from is None:
+            return {}
+        return {name: self.begun_from for name, one in self.mechanisms.items() if one.posterior is None}
 
     @model_validator(mode="wrap")
     @classmethod

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stack3d.devices.fits import Bake, arrhenius_energy, fit_bakes
-from stack3d.devices.fitting import fit_law, fit_laws, fitted_device, read_table
+from stack3d.devices.fitting import fit_law, fitted_device, one_by_one, ranked, read_table
 from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.retention import DistributedBarriers
 from stack3d.errors import ArrayError, DeckError, ValidityWarning
@@ -85,11 +85,11 @@ def test_each_law_holds_what_is_its_own(tmp_path):
         read_table(written(tmp_path / "writes.csv", "target [uS], conductance [uS]", writes)),
         read_table(written(tmp_path / "reads.csv", "target [uS], sd [uS]", reads)),
     ]
-    fits = fit_laws(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"read_time": "2 us"})
+    fits = ranked(one_by_one(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"read_time": "2 us"}))
     told = {fit.law: " ".join(fit.remarks) for fit in fits}
     assert "read_time is held at 2 us" in told["lombardo2024"] and "read_time" not in told["linear"]
     with pytest.raises(DeckError, match="rad_time: no parameter of the law"):
-        fit_laws(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"rad_time": "2 us"})
+        ranked(one_by_one(["linear", "lombardo2024"], tables, fitted_device(tables), hold={"rad_time": "2 us"}))
 
 
 def test_means_off_their_targets_are_told(tmp_path):
@@ -154,5 +154,13 @@ def test_other_titles_are_told_how_to_write_them_in_their_own_unit(tmp_path, tit
 
 
 def test_cells_that_conduct_as_no_cell_does_are_asked_about(tmp_path):
-    with pytest.warns(ValidityWarning, match=r"column 2 \(conductance\): \[mohm\] makes 500 S.* is the unit right"):
-        read_table(written(tmp_path / "units.csv", "time [s], resistance [mohm]", "1, 2"))
+    with pytest.warns(ValidityWarning, match=r"column 2 \(conductance\): \[S\] makes 2 S.* is the unit right"):
+        read_table(written(tmp_path / "units.csv", "time [s], conductance [S]", "1, 2"))
+
+
+def test_milliohms_are_told_as_what_they_were_read(tmp_path):
+    """25000 of them are a likely resistance, and 25 Mohm were meant."""
+    with pytest.warns(
+        ValidityWarning, match=r"column 2 \(Resistance\): \[mohm\] is read as thousandths of an ohm: a megaohm is"
+    ):
+        read_table(written(tmp_path / "units.csv", "time [s], Resistance [mohm]", "1, 25000"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from stack3d import decks
 from stack3d.case import run_case
-from stack3d.case.summary import limit
+from stack3d.case.summary import _limits, limit
 from stack3d.constants import YEAR
 from stack3d.heat.placing import placed_chip
 from stack3d.heat.time import climate_of
@@ -22,6 +23,7 @@ from stack3d.life.policies.refresh import Refresh
 from stack3d.life.start import fresh_life
 from stack3d.progress import Silent
 from stack3d.schema import life as schema
+from stack3d.schema.device import DeviceDeck
 
 TINY = {
     "monte_carlo.samples": 2, "lifetime.attribution": False, "solver.backend": "tensor", "workload.test_samples": 40,
@@ -274,6 +276,28 @@ def limited(accuracy: list[float], without: float | None = None, error: float = 
     if without is not None:
         values |= {"mvm/accuracy_without": np.array([without]), "mvm/accuracy_without_error": np.array([error])}
     return limit(values, {"mechanism": ["retention"]}, before="act")
+
+
+def test_a_mechanism_that_a_fit_has_from_another_deck_is_told_as_that() -> None:
+    """A page said "limited by relaxation" to somebody who had measured retention, and whose deck had that of another cell."""
+    found = {"law": "linear", "posterior": {"parameters": [], "covariance": [], "draws": []}}
+    kept = {"read_noise": {"law": "proportional"}, "retention": found}
+    plain = {"g_max": "1 uS", "g_min": "0 uS", "read": {"voltage": "0.2 V", "pulse": "1 us"}, "mechanisms": kept}
+    device = DeviceDeck.model_validate(plain | {"begun_from": "bulk_rram_ucsd"})
+    assert device.not_fitted == {"read_noise": "bulk_rram_ucsd"}
+    assert not DeviceDeck.model_validate(plain).not_fitted, "no deck of a fit"
+    values = {f"mvm/{name}": np.array([[0.83, 0.85]]) for name in ("accuracy", "accuracy_mean", "accuracy_worst")}
+    values |= {f"mvm/input_accuracy_{name}": np.full(10**6, np.nan) for name in ("worst", "ideal")}
+    values |= {
+        "mvm/accuracy_ideal": 0.9,
+        "mvm/accuracy_without": np.array([0.89, 0.87]),
+        "mvm/accuracy_without_error": np.zeros(2),
+    }
+    coordinates = {"mechanism": ["read_noise", "retention"], "time": [0.0]}
+    chip: Any = SimpleNamespace(scenario=SimpleNamespace(device=device, hybrid=(), lifetime=None))
+    [told] = _limits(chip, values, coordinates)
+    said = "read noise (of bulk_rram_ucsd, not fitted): without it 5.00 of the 6.00 points lost would come back"
+    assert told.endswith(f"{said}, without retention 3.00")
 
 
 def test_a_loss_is_beyond_chance_or_told_with_it() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from typing import Any, override
 
 import numpy as np
@@ -60,7 +61,7 @@ class Series(Likelihood):
         names = table.cell or ("",) * table.rows
         keys = [(n, u, t if over_time else 0.0, v) for n, u, t, v in zip(names, level, temperature, voltage)]
         pick, self.mask = _series(keys)
-        self.pick = pick
+        self.pick, self.read = pick, self.mask > 0
         if pick.shape[1] < 2:
             raise DeckError(Problem("", "every cell or level was read once: a change needs two readings", str(table.path)))
         self.level, self.temperature, self.reading = level[pick], temperature[pick], c["conductance"][pick]
@@ -98,6 +99,13 @@ class Series(Likelihood):
             said = "no reading differs from the others of its cell: they tell neither a change nor a noise"
         if said:
             raise DeckError(Problem("", said, path))
+
+    @override
+    def without(self, rows: Collection[int]) -> Series:
+        other = copy(self)
+        other.mask = np.where(self.read & ~np.isin(self.pick, list(rows)), 1.0, 0.0)
+        other.count, other.observations = other.mask.sum(1), int(other.mask.sum())
+        return other
 
     @override
     def device_of(self, noise: Sequence[float]) -> DeviceDeck:
@@ -325,7 +333,7 @@ class Series(Likelihood):
         curve = np.broadcast_to(self._curve(law, self.draw, sampling, np.zeros_like(self.start)), self.mask.shape)
         seen = np.log(self.reading) if self.log_scale else self.reading / self.device.g_max
         middle = median_by_series(seen - curve, self.mask)
-        read = (self.mask > 0) & np.isfinite(middle)
+        read = self.read & np.isfinite(middle)
         rest = np.exp(curve + middle) if self.log_scale else (curve + middle) * self.device.g_max
         return Apart(self.pick[read], (seen - curve - middle)[read], rest[read])
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from typing import NamedTuple
 
 from stack3d import units
 from stack3d.errors import DeckError, Problem, did_you_mean
@@ -61,6 +62,20 @@ WRITTEN = {
 """Units as others write them, by dimension and in small letters: as they are written here."""
 
 
+class Title(NamedTuple):
+    """What a column is called in its file."""
+
+    written: str
+    """Its name there, ``resistance`` where that stands for a conductance."""
+    unit: str
+
+    def told(self, name: str, value: float) -> str:
+        """A value [SI] of the column `name`, as the file would have it."""
+        of = dimension(name, self.unit)
+        value = 1 / value if of != DIMENSIONS[name] else value
+        return f"{value / units.parse(f'1 {self.unit}', of):.4g} {self.unit}"
+
+
 @cache
 def dimension(name: str, unit: str) -> str:
     """What the numbers of a column are: those of a conductance above zero may be resistances."""
@@ -71,9 +86,9 @@ def dimension(name: str, unit: str) -> str:
     return DIMENSIONS[name]
 
 
-def header(titles: list[str], file: str, line: int) -> dict[str, str]:
-    """Unit of every column by name; raises DeckError."""
-    columns: dict[str, str] = {}
+def header(titles: list[str], file: str, line: int) -> dict[str, Title]:
+    """What every column is called, by name; raises DeckError."""
+    columns: dict[str, Title] = {}
     problems: list[Problem] = []
     for place, title in enumerate(titles, 1):
         plain, _, unit = title.strip().removesuffix("]").partition("[")
@@ -86,8 +101,8 @@ def header(titles: list[str], file: str, line: int) -> dict[str, str]:
         elif name in columns:
             problems.append(Problem(where, f"{name} is there twice", file, line))
         elif name != "cell" and (said := _wrong_unit(written, name, unit)):
-            problems.append(Problem(f"{where} ({written})", said, file, line))
-        columns[name] = unit
+            problems.append(Problem(f"{where} ({plain.strip()})", said, file, line))
+        columns[name] = Title(plain.strip(), unit)
     if problems:
         raise DeckError(problems)
     return columns

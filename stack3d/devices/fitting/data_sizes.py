@@ -35,6 +35,8 @@ class Scales:
     """Of the data, in order. [s]"""
     temperatures: int = 3
     """How many the data have."""
+    path: str = ""
+    """File of the data."""
 
 
 def scales_of(table: Table, device: DeviceDeck) -> Scales:
@@ -49,6 +51,7 @@ def scales_of(table: Table, device: DeviceDeck) -> Scales:
         _rows(c, "level" if "level" in c else "target"),
         _rows(c, "time"),
         np.unique(c.get("temperature", np.zeros(1))).size,
+        str(table.path),
     )
 
 

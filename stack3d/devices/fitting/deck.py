@@ -52,9 +52,20 @@ def parsed(content: Any) -> DeviceDeck:
         raise DeckError(decks.translate(error, content, DeviceDeck)) from None
 
 
-def checked(text: str, name: str) -> None:
-    """Build the device of a deck's text, whose file has this name; raises DeckError."""
-    build_device(parsed(yamlfile.parse_text(text, name)))
+def checked(text: str, name: str) -> DeviceDeck:
+    """The deck of a text whose file has this name, once its device was built; raises DeckError."""
+    deck = parsed(yamlfile.parse_text(text, name))
+    build_device(deck)
+    return deck
+
+
+def not_fitted(deck: DeviceDeck) -> str:
+    """Which mechanisms of a deck are not those of the measurements, in a sentence; empty where all are."""
+    names = [name.replace("_", " ") for name in deck.not_fitted]
+    if not names:
+        return ""
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"{listed}: of {deck.begun_from}, not fitted to these measurements."
 
 
 def source_of(fit: Fit) -> str:
@@ -136,6 +147,7 @@ def deck_text(fits: Sequence[Fit], device: DeviceDeck, start: Any = None) -> str
         content = {k: v for k, v in start.items() if k != "name"}
         names = ", ".join(fit.mechanism for fit in fits)
         content["title"] = f"{content.get('title', 'Cells')}; {names} fitted to {fits[0].source.path.name}"
+        content.setdefault("begun_from", device.name)
     mechanisms = dict(content.get("mechanisms", {}))
     for fit in fits:
         mechanisms[fit.mechanism] = _with_allowed(mechanism_content(fit), mechanisms.get(fit.mechanism))

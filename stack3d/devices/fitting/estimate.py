@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from stack3d.devices.fitting.cell_series import Series
 from stack3d.devices.fitting.data_sizes import ROOM, scales_of
-from stack3d.devices.fitting.kinds import likelihood
+from stack3d.devices.fitting.kinds import likelihood, mechanism_of
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
-from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, distinct, lowered, optima
-from stack3d.devices.fitting.outliers import doubted, named
+from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, again, distinct, lowered, optima
+from stack3d.devices.fitting.outliers import Apart, alone, doubted, named
 from stack3d.devices.fitting.parameters import Free, Parameters, parameters
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.posterior import FEWEST, PosteriorDraws, draws
 from stack3d.devices.fitting.quality import Quality
 from stack3d.devices.fitting.wear import Lives
 from stack3d.devices.laws import MECHANISMS
-from stack3d.errors import DeckError, UnknownNameError, unknown_name
+from stack3d.errors import DeckError
 from stack3d.layout import Floats
 from stack3d.progress import Observer, Silent
 from stack3d.schema.device import DeviceDeck
@@ -166,65 +165,11 @@ def _flat(value: Any) -> Any:
     return value["value"] if isinstance(value, Mapping) and "value" in value else value
 
 
-def mechanisms_with(law: str) -> list[str]:
-    """Mechanisms that have a law of this name, or ``mechanism.law``; raises UnknownNameError with the nearest names."""
-    mechanism, _, name = law.rpartition(".")
-    found = [m for m, registry in MECHANISMS.items() if name in registry and mechanism in ("", m)]
-    if not found:
-        raise unknown_name("law", law, sorted({n for r in MECHANISMS.values() for n in r}))
-    return found
-
-
 def apart(more: float) -> str:
     """What so much more of Akaike's criterion says of a law, after Burnham and Anderson 2002, p. 70."""
     if more < NOT_APART:
-        return ": the data do not tell the two apart, so run both decks to ten years"
+        return ": the data do not tell the two apart, so fit each by itself and run both decks to ten years"
     return "" if more > FIRM else ": the data favour it, not firmly"
-
-
-def laws_for(tables: Sequence[Table]) -> dict[str, list[str]]:
-    """Laws that can be fitted to the columns of tables, by mechanism."""
-    found: dict[str, list[str]] = {}
-    for mechanism, registry in MECHANISMS.items():
-        for name in registry:
-            if _suits(mechanism, name, tables):
-                found.setdefault(mechanism, []).append(name)
-    return found
-
-
-def mechanism_of(law: str, tables: Sequence[Table]) -> str:
-    """Mechanism of a law by its name, or ``mechanism.law`` where several have one of that name.
-
-    Raises
-    ------
-    UnknownNameError
-        With the nearest names.
-    DeckError
-        Where several mechanisms have a law of that name and are told by these columns.
-    """
-    found, suited = mechanisms_with(law), []
-    for one in found:
-        if _suits(one, law.rpartition(".")[2], tables):
-            suited.append(one)
-    if len(suited) > 1:
-        asked = " or ".join(f"--law {one}.{law}" for one in suited)
-        raise DeckError(f"{law} is a law of {' and of '.join(suited)}, and these columns tell of each: write {asked}")
-    return (suited or found)[0]
-
-
-def _suits(mechanism: str, name: str, tables: Sequence[Table]) -> bool:
-    """Whether measurements tell of a law; what is odd in them is told when it is fitted."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            likelihood(mechanism, MECHANISMS[mechanism][name], tables, _blank())
-        except DeckError:
-            return False
-    return True
-
-
-def _blank() -> DeviceDeck:
-    return DeviceDeck.model_validate({"g_max": "1 uS", "g_min": "0 uS", "read": {"voltage": "0.2 V", "pulse": "1 us"}})
 
 
 def fit_law(
@@ -235,6 +180,7 @@ def fit_law(
     hold: Mapping[str, Any] | None = None,
     seed: int = 1,
     observer: Observer | None = None,
+    place: tuple[int, int] = (1, 1),
 ) -> Fit:
     """Fit one law to the measurements that its mechanism needs.
 
@@ -251,6 +197,8 @@ def fit_law(
         Of the random draws.
     observer : Observer, optional
         Told how far it is.
+    place : tuple of int
+        Which of how many laws it is, for the observer.
 
     Returns
     -------
@@ -266,43 +214,85 @@ def fit_law(
     DeckError, UnknownNameError
         For data or names that do not fit together.
     """
-    mechanism = mechanism_of(law, tables)
-    name = law.rpartition(".")[2]
+    mechanism, name = mechanism_of(law, tables), law.rpartition(".")[2]
+    cost, table = _asked(mechanism, name, tables, device, hold or {})
+    which = f" ({place[0]} of {place[1]})" if place[1] > 1 else ""
+    cost.counted = counted = CallsTold(f"{mechanism}.{name}{which}", len(cost.free), observer or Silent())
+    lowest, drawn = _settled(cost, counted, seed)
+    counted.ended()
+    x, data = lowest[0].x, cost.data
+    best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])
+    parts, told = cost.parts(best.tolist()), np.minimum(np.std([cost.assumed(row) for row in drawn.x], axis=0), 1.0)
+    apart = alone(lambda rows: _beside(cost, x, rows))
+    outside, doubt, quality = _judged(table, data, *parts, float(np.sum(1 - told**2)), apart)
+    return Fit(
+        mechanism, name, cost.found, cost.noise, best, np.atleast_2d(np.cov(values.T)), values,
+        cost.prior(x) - lowest[0].cost, data.observations, table,
+        tuple(told.tolist()), data.points(*parts), cost.temperatures, data.device_of(parts[1]),
+        data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
+        drawn.effective, quality, outside, doubt,
+    )  # fmt: skip
+
+
+def _asked(
+    mechanism: str, name: str, tables: Sequence[Table], device: DeviceDeck, hold: Mapping[str, Any]
+) -> tuple[Cost, Table]:
+    """What a fit of a law makes small, and the table that tells of it; raises FitError and DeckError.
+
+    Parameters
+    ----------
+    mechanism, name : str
+        Of the law.
+    tables : sequence of Table
+    device : DeviceDeck
+    hold : mapping
+    """
     kind = MECHANISMS[mechanism][name]
     data, table = likelihood(mechanism, kind, tables, device)
     given = device.mechanisms.get(mechanism)
     begin = dict(given.parameters) if given is not None and given.law == name else {}
-    found = parameters(kind, scales_of(table, device), given=begin, hold=hold or {}, columns=tuple(table.columns))
+    try:
+        found = parameters(kind, scales_of(table, device), given=begin, hold=hold, columns=tuple(table.columns))
+    except DeckError as error:
+        of = f"{mechanism}.{name}"
+        raise DeckError([replace(p, key=f"{of}.{p.key}" if p.key else of) for p in error.problems]) from None
     temperatures = tuple(np.unique(table.columns.get("temperature", np.array([ROOM]))).tolist())
     energies = [f.key for f in found.free if f.dimension == "activation_energy" and not f.key.endswith(("_sd", "]"))]
     if energies and len(temperatures) < 2 and isinstance(data, (Series, Lives, Populations)):
         raise FitError(
             f"{table.path}: one temperature cannot tell {', '.join(energies)}; hold it by --hold {energies[0]}=VALUE"
         )
-    cost = Cost(data, found)
+    cost = Cost(data, found, temperatures)
     if data.observations <= len(cost.free):
         few = "1 reading" if data.observations == 1 else f"{data.observations} readings"
         raise FitError(f"{table.path}: {few} cannot fix {len(cost.free)} parameters")
-    cost.counted = counted = CallsTold(f"{mechanism}.{name}", len(cost.free), observer or Silent())
-    lowest, drawn = _settled(cost, counted, seed)
-    x, data = lowest[0].x, cost.data
-    best, values = np.array(cost.values(x)), np.array([cost.values(row) for row in drawn.x])
-    parts, told = cost.parts(best.tolist()), np.minimum(drawn.x.std(0), 1.0)
-    outside, doubt, quality = _judged(table, data, *parts, float(np.sum(1 - told**2)))
-    return Fit(
-        mechanism, name, found, cost.noise, best, np.atleast_2d(np.cov(values.T)), values,
-        -lowest[0].cost + 0.5 * float(x @ x), data.observations, table,
-        tuple(told.tolist()), data.points(*parts), temperatures, data.device_of(parts[1]),
-        data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
-        drawn.effective, quality, outside, doubt,
-    )  # fmt: skip
+    return cost, table
+
+
+def _beside(cost: Cost, x: Floats, rows: Collection[int]) -> Apart | None:
+    """Readings beside the fit at a point, from which these rows are left out and which is then made again."""
+    fewer = Cost(cost.data.without(rows), cost.found, cost.temperatures) if rows else cost
+    with np.errstate(all="ignore"):
+        return fewer.data.apart(*fewer.parts(fewer.values(again(fewer, x) if rows else x)))
 
 
 def _judged(
-    table: Table, data: Likelihood, law: Any, noise: Sequence[float], values: float
+    table: Table, data: Likelihood, law: Any, noise: Sequence[float], values: float, apart: Apart | None
 ) -> tuple[tuple[str, ...], str, Quality | None]:
-    """Readings far outside, why nothing can be told of the law, and whether it follows."""
-    outside, scatter = named(table, data.apart(law, noise))
+    """Readings far outside, why nothing can be told of the law, and whether it follows.
+
+    Parameters
+    ----------
+    table : Table
+    data : Likelihood
+    law : Law
+    noise : sequence of float
+    values : float
+        How many were fitted.
+    apart : Apart or None
+        Readings beside a fit that those far outside do not bend.
+    """
+    outside, scatter = named(table, apart)
     doubt = doubted(outside, scatter, dict(zip(data.nuisance, noise)).get("read_noise"))
     quality = data.judged(law, noise, values)
     return tuple(outside), doubt, None if doubt and quality is not None and quality.follows else quality
@@ -323,23 +313,23 @@ def _settled(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], 
 def _searched(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], PosteriorDraws]:
     """Lowest points of the cost and draws about them; a draw that lies below them is where the search goes on."""
     lowest = optima(cost, counted)
-    drawn = draws(cost, lowest, seed)
+    drawn = draws(cost, lowest, seed, counted.draws)
     if drawn.lowest.cost > lowest[0].cost - BELOW:
         return lowest, drawn
     lowest = distinct([lowered(cost, one) for one in (drawn.lowest, *lowest)])
-    return lowest, draws(cost, lowest, seed)
+    return lowest, draws(cost, lowest, seed, counted.draws)
 
 
-def fit_laws(
+def one_by_one(
     laws: Sequence[str],
     tables: Sequence[Table],
     device: DeviceDeck,
     *,
     hold: Mapping[str, Any] | None = None,
     seed: int = 1,
-    observer: Observer | None = None,
-) -> list[Fit]:
-    """Fit laws one after the other, as `fit_law` does; by mechanism, the one with the least information criterion first.
+    observers: Callable[[], Observer] = Silent,
+) -> Iterator[Fit]:
+    """Fit laws one after the other, as `fit_law` does; each is given as soon as it is found.
 
     Parameters
     ----------
@@ -350,7 +340,8 @@ def fit_laws(
     hold : mapping, optional
         Every law holds what is its own; a key that no law has is refused.
     seed : int
-    observer : Observer, optional
+    observers : callable, optional
+        Makes the observer of each fit.
 
     Raises
     ------
@@ -360,12 +351,20 @@ def fit_laws(
     mechanisms = {law: mechanism_of(law, tables) for law in laws}
     fields = {law: MECHANISMS[m][law.rpartition(".")[2]].model_fields for law, m in mechanisms.items()}
     shared = {key for key in hold or {} if any(key.partition(".")[0] in of for of in fields.values())}
-    found: list[Fit] = []
-    for law in sorted(mechanisms, key=lambda name: mechanisms[name] not in FINDS_RANGE):
+    for place, law in enumerate(sorted(mechanisms, key=lambda name: mechanisms[name] not in FINDS_RANGE), 1):
         own = {k: v for k, v in (hold or {}).items() if k not in shared or k.partition(".")[0] in fields[law]}
-        found.append(fit_law(law, tables, device, hold=own, seed=seed, observer=observer))
-        device = found[-1].device if mechanisms[law] in FINDS_RANGE else device
-    return sorted(found, key=lambda f: (f.mechanism, f.criterion))
+        observer = observers()
+        try:
+            found = fit_law(law, tables, device, hold=own, seed=seed, observer=observer, place=(place, len(mechanisms)))
+        finally:
+            observer.finish()
+        device = found.device if mechanisms[law] in FINDS_RANGE else device
+        yield found
+
+
+def ranked(fits: Iterable[Fit]) -> list[Fit]:
+    """Fits by mechanism, the one with the least information criterion first."""
+    return sorted(fits, key=lambda f: (f.mechanism, f.criterion))
 
 
 def chosen(fits: Sequence[Fit]) -> list[Fit]:
@@ -373,6 +372,3 @@ def chosen(fits: Sequence[Fit]) -> list[Fit]:
     return [
         min((f for f in fits if f.mechanism == m), key=lambda f: f.criterion) for m in dict.fromkeys(f.mechanism for f in fits)
     ]
-
-
-__all__ = ["Fit", "FitError", "UnknownNameError", "fit_law", "mechanism_of"]

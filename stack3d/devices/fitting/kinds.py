@@ -13,7 +13,7 @@ from stack3d.devices.fitting.neighbours import Rises, StuckMaps
 from stack3d.devices.fitting.populations import Populations
 from stack3d.devices.fitting.wear import Lives, Windows
 from stack3d.devices.laws import MECHANISMS, Law, RelaxationLaw
-from stack3d.errors import DeckError, Problem, ValidityWarning
+from stack3d.errors import DeckError, Problem, ValidityWarning, unknown_name
 from stack3d.schema.device import DeviceDeck
 
 Needs = tuple[tuple[str, ...], ...]
@@ -100,3 +100,57 @@ def _lacking(table: Table, wanted: Sequence[tuple[str, ...]]) -> str:
     """What a table lacks of the set of columns that it is nearest to, in words."""
     lacks = min(([n for n in need if n not in table.columns] for need in wanted), key=len)
     return f", which lacks {', '.join(lacks)}" if lacks else ""
+
+
+def mechanisms_with(law: str) -> list[str]:
+    """Mechanisms that have a law of this name, or ``mechanism.law``; raises UnknownNameError with the nearest names."""
+    mechanism, _, name = law.rpartition(".")
+    found = [m for m, registry in MECHANISMS.items() if name in registry and mechanism in ("", m)]
+    if not found:
+        raise unknown_name("law", law, sorted({n for r in MECHANISMS.values() for n in r}))
+    return found
+
+
+def laws_for(tables: Sequence[Table]) -> dict[str, list[str]]:
+    """Laws that can be fitted to the columns of tables, by mechanism."""
+    found: dict[str, list[str]] = {}
+    for mechanism, registry in MECHANISMS.items():
+        for name in registry:
+            if _suits(mechanism, name, tables):
+                found.setdefault(mechanism, []).append(name)
+    return found
+
+
+def mechanism_of(law: str, tables: Sequence[Table]) -> str:
+    """Mechanism of a law by its name, or ``mechanism.law`` where several have one of that name.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest names.
+    DeckError
+        Where several mechanisms have a law of that name and are told by these columns.
+    """
+    found, suited = mechanisms_with(law), []
+    for one in found:
+        if _suits(one, law.rpartition(".")[2], tables):
+            suited.append(one)
+    if len(suited) > 1:
+        asked = " or ".join(f"--law {one}.{law}" for one in suited)
+        raise DeckError(f"{law} is a law of {' and of '.join(suited)}, and these columns tell of each: write {asked}")
+    return (suited or found)[0]
+
+
+def _suits(mechanism: str, name: str, tables: Sequence[Table]) -> bool:
+    """Whether measurements tell of a law; what is odd in them is told when it is fitted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            likelihood(mechanism, MECHANISMS[mechanism][name], tables, _blank())
+        except DeckError:
+            return False
+    return True
+
+
+def _blank() -> DeviceDeck:
+    return DeviceDeck.model_validate({"g_max": "1 uS", "g_min": "0 uS", "read": {"voltage": "0.2 V", "pulse": "1 us"}})

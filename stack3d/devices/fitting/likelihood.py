@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, override
 
 import numpy as np
@@ -63,6 +63,10 @@ class Likelihood:
     def device_of(self, noise: Sequence[float]) -> DeviceDeck:
         """The device, with what the fit found of its range."""
         return self.device
+
+    def without(self, rows: Collection[int]) -> Likelihood:
+        """The same measurements, but that these rows of the table tell nothing; themselves of kinds that know no rows."""
+        return self
 
     def apart(self, law: Any, noise: Sequence[float]) -> Apart | None:
         """Readings beside what the rest of their series leave; None of other kinds."""

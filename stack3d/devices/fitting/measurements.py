@@ -9,7 +9,7 @@ import sys
 import warnings
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from stack3d import units, yamlfile
 from stack3d.constants import ZERO_CELSIUS
-from stack3d.devices.fitting.column_titles import DIMENSIONS, POSITIVE, dimension, header
+from stack3d.devices.fitting.column_titles import DIMENSIONS, POSITIVE, Title, dimension, header
 from stack3d.devices.fitting.table_mistakes import Mistakes
 from stack3d.errors import DeckError, Problem, ValidityWarning
 from stack3d.layout import Floats
@@ -33,6 +33,8 @@ COLDEST, LEAST_HOT = 173.15, 546.15
 """Below the first a column of temperatures is asked about; and where it begins above the other, 273 written for degC. [K]"""
 MOST_CONDUCTING = 1.0
 """Of a cell: a column above it is asked about, as one of milliohm where megohm is meant. [S]"""
+THOUSANDTHS = ("mohm", "mΩ", "milliohm")
+"""Beginnings of units of a resistance that no cell has, and that megaohms are easily written as."""
 MOST_APART = 100.0
 """Times that the conductances of a file lie from the levels that were written, by the medians."""
 SIGNED = ("change", "low", "high")
@@ -52,6 +54,8 @@ class Table:
     columns: Mapping[str, Floats]
     cell: tuple[str, ...] = ()
     """Names of the cells; empty = every row is a mean over cells."""
+    titles: Mapping[str, Title] = field(default_factory=dict)
+    """What the columns are called in the file."""
 
     @property
     def rows(self) -> int:
@@ -115,12 +119,12 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], path: Path) -> Table:
         raise DeckError(Problem("", "holds no rows below a header", str(path)))
     arrays = {name: np.array(v) for name, v in values.items()}
     _ask(arrays, columns, path, head)
-    return Table(path, arrays, _apart(cells, values))
+    return Table(path, arrays, _apart(cells, values), columns)
 
 
 def _wrong(
     row: Sequence[str],
-    columns: Mapping[str, str],
+    columns: Mapping[str, Title],
     values: Mapping[str, array[float]],
     cells: list[str],
     above: Collection[str],
@@ -130,8 +134,7 @@ def _wrong(
     Parameters
     ----------
     row : sequence of str
-    columns : mapping of str to str
-        Their units.
+    columns : mapping of str to Title
     values : mapping of str to array
         [SI]
     cells : list of str
@@ -140,36 +143,36 @@ def _wrong(
         Columns of numbers above zero.
     """
     told = False
-    for place, (text, (name, unit)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
+    for place, (text, (name, title)) in enumerate(zip(map(str.strip, row), columns.items()), 1):
         if name == "cell":
             cells.append(sys.intern(text))
             if not text:
                 yield f"column {place} (cell)", "is empty: a cell has a name or a number"
             continue
         try:
-            values[name].append(_number(text, name, unit, above))
+            values[name].append(_number(text, name, title.unit, above))
         except ValueError as error:
             told = True
-            yield f"column {place} ({name})", str(error)
+            yield f"column {place} ({title.written})", str(error)
     if not told and "low" in values and "high" in values and values["low"][-1] > values["high"][-1]:
         yield "column low", "lies above column high"
 
 
-def _ask(values: Mapping[str, Floats], units_of: Mapping[str, str], path: Path, head: int) -> None:
+def _ask(values: Mapping[str, Floats], titles: Mapping[str, Title], path: Path, head: int) -> None:
     """Warn of columns whose unit is hardly meant.
 
     Parameters
     ----------
     values : mapping of str to ndarray
         In SI.
-    units_of : mapping of str to str
-        As the header has them.
+    titles : mapping of str to Title
     path : Path
     head : int
         Line of the header.
     """
+    units_of = {name: title.unit for name, title in titles.items()}
     for name, said in _odd(values, units_of):
-        told = Problem(f"column {list(units_of).index(name) + 1} ({name})", said, str(path), head)
+        told = Problem(f"column {list(titles).index(name) + 1} ({titles[name].written})", said, str(path), head)
         warnings.warn(ValidityWarning(str(told)), stacklevel=4)
 
 
@@ -190,6 +193,9 @@ def _odd_conductances(values: Mapping[str, Floats], units_of: Mapping[str, str])
     first = next((name for name in ("level", "target") if name in values), "")
     for name in POSITIVE:
         if name not in values or DIMENSIONS[name] != "conductance" or not values[name].size:
+            continue
+        if units_of[name].startswith(THOUSANDTHS):
+            yield name, f"[{units_of[name]}] is read as thousandths of an ohm: a megaohm is written Mohm"
             continue
         middle = float(np.median(values[name]))
         ratio = float(np.median(values[first])) / middle if first and name in ("conductance", "mean") else 1.0

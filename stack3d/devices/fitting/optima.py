@@ -11,6 +11,7 @@ import numpy as np
 
 from stack3d.devices.fitting.likelihood import Likelihood
 from stack3d.devices.fitting.parameters import Free, Parameters
+from stack3d.devices.fitting.straightened import Straightened
 from stack3d.devices.laws import Law
 from stack3d.errors import AnswerError, Stack3dError
 from stack3d.layout import Floats
@@ -30,15 +31,18 @@ NOTHING = 1e12
 """Cost where the data have no likelihood."""
 ALIKE = 6.0
 """Cost above the lowest up to which another optimum counts."""
+MIRRORED = 30.0
+"""Cost above the lowest up to which its image behind the start of a signed value is followed."""
 DISTINCT = 3.0
 """Standard deviations between two optima."""
 COMPARISONS = 60
 """Evaluations of a search by comparisons at most, times the number of values."""
-CALLS, DRAWN, AGAIN = 45, 900, 0.3
+CALLS, DRAWN, AGAIN = 45, 2500, 0.3
 """What a start takes, times the square of the number of values, and the draws; what looking again takes of a start."""
-
+LONGER = 0.25
+"""Of what took longer than was expected: how long it is taken to last yet."""
 FIRST, SOON, PATIENCE = 2, 0.3, 3.0
-"""CallsTold that tell no pace, time until one is told [s], and how long a fit takes at least of which one is told [s]."""
+"""Evaluations that tell no pace, time until one is told [s], and how long a fit takes at least of which one is told [s]."""
 
 
 class FitError(Stack3dError):
@@ -59,19 +63,33 @@ class Optimum(NamedTuple):
 class Cost:
     """Negative logarithm of the posterior of a law's free parameters and, after them, of the noise."""
 
-    def __init__(self, data: Likelihood, found: Parameters) -> None:
-        self.data, self.found = data, found
+    def __init__(self, data: Likelihood, found: Parameters, temperatures: tuple[float, ...]) -> None:
+        self.data, self.found, self.temperatures = data, found, temperatures
         self.noise = tuple(_noise(name, start) for name, start in data.nuisance.items())
         self.free = (*found.free, *self.noise)
         also = found.law.also_fitted
         self.lost = np.array([f.key in also or any(k.endswith("_sd") for k in f.key.split(".")) for f in self.free])
         """Which values a search may lose on its way: standard deviations, and what only matters beside them."""
+        self.signed = np.array([f.linear for f in self.free])
+        """Which values are searched by themselves, and not by their logarithm."""
+        self.straight = Straightened.of(found, self.free, temperatures)
+        if self.straight:
+            self.lost[self.straight.inverse] = False
         self.counted: Callable[[], None] = lambda: None
         """Called at every evaluation."""
 
     def values(self, x: Floats) -> list[float]:
         """Values [SI] at a point of the search."""
-        return [f.value(float(c)) for f, c in zip(self.free, x)]
+        return [f.value(float(c)) for f, c in zip(self.free, self.assumed(x))]
+
+    def assumed(self, x: Floats) -> Floats:
+        """A point of the search in the coordinates in which what is assumed is standard normal."""
+        return self.straight.assumed(x) if self.straight else x
+
+    def prior(self, x: Floats) -> float:
+        """Negative logarithm of what is assumed before the data of a point of the search, but for a constant."""
+        away = self.assumed(x)
+        return 0.5 * float(away @ away) - (self.straight.log_volume(x) if self.straight else 0.0)
 
     def parts(self, values: list[float]) -> tuple[Law, list[float]]:
         """Law and noise of values [SI]; raises ValueError outside what the law allows."""
@@ -86,7 +104,8 @@ class Cost:
                 log = self.data.log(*self.parts(self.values(x)))
         except (ValueError, AnswerError):
             log = -math.inf
-        return 0.5 * float(x @ x) - weight * log if math.isfinite(log) else NOTHING
+        found = self.prior(x) - weight * log
+        return found if found < NOTHING else NOTHING
 
 
 def _noise(name: str, start: float) -> Free:
@@ -101,41 +120,51 @@ class CallsTold:
 
     def __init__(self, name: str, values: int, observer: Observer) -> None:
         self.name, self.observer, self.done = f"fitting {name}", observer, 0
-        self.each = float(CALLS * values**2)
-        self.starts: float = STARTS + AGAIN
-        self._begun, self._told, self._shown = time.monotonic(), False, False
+        self._start, self._begun, self._shown = CALLS * values**2, time.monotonic(), False
+        self._base = self._ahead = 0
+        self.expects(SCAN)
+
+    def expects(self, calls: int, starts: float = STARTS + AGAIN, drawn: int = DRAWN) -> None:
+        """What begins now takes so many evaluations, and after it there are so many starts to follow and draws."""
+        self._base, self._ahead = self.done, calls + round(starts * self._start) + drawn
 
     @property
     def total(self) -> int:
-        """CallsTold that it will take, by those that starts took so far."""
-        return max(round(self._base + self.starts * self.each + DRAWN), self.done + 1)
-
-    _base = SCAN
+        """Evaluations in all; what takes longer than was expected is taken to last a while yet."""
+        return max(self._base + self._ahead, self.done + math.ceil(LONGER * (self.done - self._base)), self.done + 1)
 
     def __call__(self) -> None:
         """Count one."""
         self.done += 1
         if self.done <= FIRST:  # they load what they need
             self._begun = time.monotonic()
-        elif not self._told and (self.done > SCAN or time.monotonic() - self._begun > SOON):
-            self._told = True
-            left = (time.monotonic() - self._begun) / (self.done - FIRST) * (self.total - self.done)
-            self._shown = left > PATIENCE
-            if self._shown:
-                self.observer.stage(self.name, expected=left)
+        elif self._shown:
+            if self.done % 20 == 0:
                 self.observer.step(self.name, self.done, self.total)
-        elif self._shown and self.done % 20 == 0:
+        else:
+            self._show(time.monotonic() - self._begun)
+
+    def _show(self, spent: float) -> None:
+        """Begin to tell, in a fit that takes long enough; `spent` since it began [s]."""
+        left = spent / (self.done - FIRST) * (self.total - self.done)
+        if (self.done > SCAN or spent > SOON) and left + spent > PATIENCE:
+            self._shown = True
+            self.observer.stage(self.name, expected=left)
             self.observer.step(self.name, self.done, self.total)
 
-    def followed(self, begun: int) -> None:
-        """A start was followed, from so many evaluations on."""
-        took, self.starts = self.done - begun, max(self.starts - 1, AGAIN)
-        self._base = self.done
-        self.each = float(took)
+    def followed(self, begun: int, left: float) -> None:
+        """A start was followed, from so many evaluations on, and so many are left."""
+        self._start = self.done - begun
+        self.expects(0, left)
 
-    def searched(self) -> None:
-        """All starts were followed."""
-        self.starts, self._base = 0.0, self.done
+    def draws(self, calls: int) -> None:
+        """So many evaluations are left, of draws."""
+        self.expects(calls, 0.0, 0)
+
+    def ended(self) -> None:
+        """Nothing is left to evaluate."""
+        if self._shown:
+            self.observer.step(self.name, self.done, self.done)
 
 
 def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
@@ -149,20 +178,35 @@ def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
     from scipy.special import ndtri
     from scipy.stats import qmc
 
+    counted.expects(SCAN)
     size = cost.lost.size
     starts = [np.zeros(size), *ndtri(np.clip(qmc.Sobol(size, seed=1).random(SCAN), 0.02, 0.98))]
     ranked = sorted(((cost(x, WEIGHTS[0]), i) for i, x in enumerate(starts)))
     if ranked[0][0] >= NOTHING:
         raise FitError("no start gives the data any likelihood: give one by --start DECK")
     chosen = _chosen([starts[i] for value, i in ranked if value < NOTHING])
-    found = [_followed(cost, x, counted) for x in chosen]
+    found = []
+    for left, x in zip(range(len(chosen))[::-1], chosen):
+        begun = counted.done
+        found.append(_followed(cost, x))
+        counted.followed(begun, left + AGAIN)
     found.sort(key=lambda f: f.cost)
     if found[0].cost >= NOTHING:
         raise FitError("the search ended where the data have no likelihood: give a start by --start DECK")
     if cost.lost.any():  # then they are looked for again
-        found.append(_followed(cost, np.where(cost.lost, 0.0, found[0].x), counted, WEIGHTS[2:]))
-    counted.searched()
+        found.append(_followed(cost, np.where(cost.lost, 0.0, found[0].x), WEIGHTS[2:]))
+    found += [_followed(cost, x, WEIGHTS[2:]) for x in _mirrored(cost, min(found, key=lambda f: f.cost))]
     return distinct(found)
+
+
+def _mirrored(cost: Cost, lowest: Optimum) -> list[Floats]:
+    """Images of the lowest point behind the starts of signed values, where the data allow them.
+
+    A spread over cells that is nothing at one temperature is as large so far above it as below it.
+    """
+    images = [np.where(np.arange(lowest.x.size) == i, -lowest.x, lowest.x) for i in np.flatnonzero(cost.signed)]
+    far = [x for x in images if np.linalg.norm(np.linalg.solve(lowest.axes, x - lowest.x)) > DISTINCT]
+    return [x for x in far if cost(x) < lowest.cost + MIRRORED]
 
 
 def _chosen(ranked: Sequence[Floats]) -> list[Floats]:
@@ -200,12 +244,17 @@ def lowered(cost: Cost, begin: Optimum) -> Optimum:
     return Optimum(begin.x + begin.axes @ found.x, begin.axes, float(found.fun))
 
 
-def _followed(cost: Cost, x: Floats, counted: CallsTold, weights: Sequence[float] = ()) -> Optimum:
+def again(cost: Cost, x: Floats) -> Floats:
+    """The lowest point near one that was lowest of almost the same measurements."""
+    return _followed(cost, x, WEIGHTS[2:]).x
+
+
+def _followed(cost: Cost, x: Floats, weights: Sequence[float] = WEIGHTS) -> Optimum:
     """Lowest point near a start."""
     from scipy.optimize import minimize
 
-    begun, axes = counted.done, np.eye(x.size)
-    for weight in weights or WEIGHTS:
+    axes = np.eye(x.size)
+    for weight in weights:
         for _ in range(ROUNDS):
             axes = _round_axes(lambda y, w=weight: cost(y, w), x, axes, times=1)
 
@@ -221,7 +270,6 @@ def _followed(cost: Cost, x: Floats, counted: CallsTold, weights: Sequence[float
             if gained < 0.02:
                 break
     axes = _round_axes(cost, x, axes)
-    counted.followed(begun)
     return Optimum(x, axes, cost(x))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +61,26 @@ def far_off(apart: Apart | None) -> tuple[NDArray[np.intp], float]:
     return places[np.argsort(-size[places], kind="stable")], scatter
 
 
+def alone(found: Callable[[Collection[int]], Apart | None]) -> Apart | None:
+    """Readings beside what the rest leave, once those far outside bend the fit no more.
+
+    Parameters
+    ----------
+    found : callable
+        Readings beside a fit from which these rows of the table are left out.
+    """
+    out: list[int] = []
+    apart = found(out)
+    while apart is not None and apart.off.size >= FEWEST and len(out) < TOLD:
+        size = np.abs(apart.off)
+        far = (size > FAR * SCALE * float(np.median(size))) & ~np.isin(apart.rows, out)
+        if not far.any() or (len(out) > 1 and far.sum() > MOST * size.size):
+            break
+        out.append(int(apart.rows[np.argmax(size * far)]))
+        apart = found(out)
+    return apart
+
+
 def named(table: Table, apart: Apart | None) -> tuple[list[str], float]:
     """What is told of readings far outside, each with its line, and the scatter of the others [-]."""
     places, scatter = far_off(apart)
@@ -69,10 +89,11 @@ def named(table: Table, apart: Apart | None) -> tuple[list[str], float]:
     lines = table.lines()
     found = []
     for place in places[:TOLD].tolist():
-        row, rest = int(apart.rows[place]), float(apart.rest[place])
-        seen = float(table.columns["conductance"][row])
+        row, title = int(apart.rows[place]), table.titles["conductance"]
+        values = float(table.columns["conductance"][row]), float(apart.rest[place])
+        seen, rest = (title.told("conductance", value) for value in values)
         times = abs(float(apart.off[place])) / scatter
-        said = f"conductance {seen * 1e6:.4g} uS lies far outside: the rest of its series leave {rest * 1e6:.3g} uS there"
+        said = f"{title.written} {seen} lies far outside: the rest of its series leave {rest} there"
         told = f"{said} ({times:.3g} times the scatter of the others)"
         found.append(f"warning: {Problem('', told, table.path.name, lines[row])}")
     if places.size > TOLD:
@@ -97,7 +118,7 @@ def doubted(told: Sequence[str], scatter: float, noise: float | None) -> str:
     begin = "it cannot be told whether the law follows: the fitted read_noise"
     if told and noise > HIDES * scatter:
         much = f"{noise / scatter:.2g} times the scatter of the other readings ({scatter:.2g})"
-        then = "mend or leave out the first reading named and fit again, for it bends the fit, and others may be right"
+        then = "mend or leave out what is named and fit again, for it bends the fit"
         return f"{begin} of {noise:.2g} is {much} and hides every miss: {then}"
     if noise > ABSURD:
         return f"{begin} of {noise:.2g} is as large as the readings, and hides every miss"

@@ -34,6 +34,7 @@ REFERENCES = {"conductance": "1 uS", "voltage": "0.2 V", "time": "1 s"}
 USUAL = dict.fromkeys(("unit", "range", "time_offset"), REFERENCES) | {"read_time": {**REFERENCES, "time": "1 us"}}
 """What a law counts from, by name and dimension; of names that begin with ``reference`` by dimension alone."""
 CONVENTION = "by convention: it says what the other numbers mean; --hold sets another"
+ASSUMED = "assumed, for data of this kind do not tell it; --hold sets another"
 ASSUMED_END = "assumed: that is where a cell ends; --hold sets another"
 NOT_FITTED = "the law's default, which is not fitted: what is fitted holds for it; --hold sets another"
 FROM_START = "as in the deck to begin with"
@@ -146,10 +147,10 @@ def parameters(
         For an unknown key in `hold`, tables, or laws with nothing to fit.
     """
     sorting = _Sorted(scales, columns, law.temperatures_needed, law.usual)
-    ends = {key for key in law.conventions if key.startswith("final_")}
-    sorting.reasons |= {key: (v, ASSUMED_END if key in ends else CONVENTION) for key, v in law.conventions.items()}
+    sorting.reasons |= {key: (value, CONVENTION) for key, value in law.conventions.items()}
+    sorting.reasons |= {k: (v, ASSUMED_END if k.startswith("final_") else ASSUMED) for k, v in law.assumptions.items()}
     sorting.reasons |= {key: (value, "as asked by --hold") for key, value in hold.items()}
-    sorting.walk(law, "", given, dict(law.conventions) | dict(hold), law.also_fitted)
+    sorting.walk(law, "", given, {**law.conventions, **law.assumptions, **hold}, law.also_fitted)
     free, held = sorting.free, sorting.held
     known = {f.key.partition("[")[0] for f in free} | set(held)
     for key in hold:
@@ -373,7 +374,8 @@ class _Sorted:
         times = sorted({later[0], later[-1]}) if "time" in model.model_fields and later else [0.0]
         grid = [(t, g) for t in times for g in scales.levels]
         if len(scales.levels) < 2:
-            raise DeckError(Problem(at.rstrip("."), "needs data of two levels or more, or a deck that has it by --start"))
+            said = "needs data of two levels or more, or a deck that has it by --start"
+            raise DeckError(Problem(at.rstrip("."), said, scales.path or None))
         rows = {"level": [f"{g!r} S" for _, g in grid], "time": [f"{t!r} s" for t, _ in grid]}
         rows["target"] = rows["level"]
         for name, field in model.model_fields.items():

@@ -17,10 +17,14 @@ PROPOSALS = 600
 """Of one round."""
 ENOUGH = 100
 """Effective number of independent draws with which no further round is asked for, and no walkers are."""
+LEAST_ROUNDS = 4
+"""The first draws may all come from the middle of a bent valley, and count for many: rounds that follow reach its ends."""
+WIDTHS = (1.0, 2.0)
+"""Of proposals, each for its share of a round: over what is known of the posterior, and beyond it."""
 FEWEST = 50
 """Below it draws are those of the curvature, which is told."""
-MOST_ROUNDS = 6
-FREEDOM = 6.0
+MOST_ROUNDS = 8
+FREEDOM = 4.0
 """Of the Student distributions that are proposed from."""
 
 
@@ -57,11 +61,17 @@ class _Proposal(NamedTuple):
         return np.asarray(-0.5 * (FREEDOM + self.middle.size) * np.log1p((away**2).sum(0) / FREEDOM) - size)
 
 
-def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int) -> PosteriorDraws:
+def draws(
+    cost: Callable[[Floats], float],
+    optima: Sequence[Optimum],
+    seed: int,
+    expects: Callable[[int], None] = lambda _: None,
+) -> PosteriorDraws:
     """Draws of the posterior: proposals of Student distributions, chosen by their weight, or walkers that begin at these.
 
-    The first round proposes about every optimum. Each further one, while too few proposals count, about the mean of those
-    that do; every proposal is weighed against the mixture of all rounds [1]_. Where too few count even then, walkers go on.
+    The first round proposes about every optimum. Each further one, three at least and more while too few proposals count, about
+    the mean of those that do; every proposal is weighed against the mixture of all rounds [1]_. Where too few count even then,
+    walkers go on.
 
     Parameters
     ----------
@@ -71,6 +81,8 @@ def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int)
         The lowest first.
     seed : int
         Of the random numbers.
+    expects : callable, optional
+        Told how many evaluations are left.
 
     References
     ----------
@@ -78,24 +90,25 @@ def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int)
        doi:10.1111/j.1467-9469.2011.00756.x
     """
     rng = np.random.default_rng(seed)
-    rounds = [(PROPOSALS // len(optima), _Proposal(one.x, one.axes)) for one in optima]
+    rounds = [part for one in optima for part in _spread(PROPOSALS // len(optima), _Proposal(one.x, one.axes))]
     x, costs = np.empty((0, optima[0].x.size)), np.empty(0)
     fresh = rounds
-    for _ in range(MOST_ROUNDS):
+    for done in range(1, MOST_ROUNDS + 1):
+        expects(PROPOSALS * max(LEAST_ROUNDS + 1 - done, 1))
         new = np.concatenate([proposal.draw(rng, count) for count, proposal in fresh])
         x, costs = np.concatenate([x, new]), np.concatenate([costs, [cost(point) for point in new]])
         log = -costs - _mixture(rounds, x)
         weight = _weights(log)
         effective = float(1 / np.sum(weight**2))
-        if effective >= ENOUGH:
+        if effective >= ENOUGH and done >= LEAST_ROUNDS:
             break
-        fresh = [(PROPOSALS, _about(x, log, optima[0].axes))]
+        fresh = _spread(PROPOSALS, _about(x, log, optima[0].axes))
         rounds = rounds + fresh
     at, about = int(costs.argmin()), _about(x, log, optima[0].axes)
     lowest = Optimum(x[at], about.axes, float(costs[at]))
     if effective >= ENOUGH:
         return PosteriorDraws(x[rng.choice(len(x), DRAWS, p=weight)], effective, lowest)
-    found = _walked(cost, [*rounds, (PROPOSALS, about)], x[costs < NOTHING], log[costs < NOTHING], rng)
+    found = _walked(cost, [*rounds, (PROPOSALS, about)], x[costs < NOTHING], log[costs < NOTHING], rng, expects)
     if found.cost < lowest.cost:
         lowest = lowest._replace(x=found.lowest, cost=found.cost)
     if found.effective < FEWEST:
@@ -103,10 +116,32 @@ def draws(cost: Callable[[Floats], float], optima: Sequence[Optimum], seed: int)
     return PosteriorDraws(found.x, found.effective, lowest)
 
 
+def _spread(count: int, one: _Proposal) -> list[tuple[int, _Proposal]]:
+    """So many proposals about a middle, some farther away than others."""
+    return [(count // len(WIDTHS), one._replace(axes=width * one.axes)) for width in WIDTHS]
+
+
 def _walked(
-    cost: Callable[[Floats], float], rounds: Sequence[tuple[int, _Proposal]], x: Floats, log: Floats, rng: np.random.Generator
+    cost: Callable[[Floats], float],
+    rounds: Sequence[tuple[int, _Proposal]],
+    x: Floats,
+    log: Floats,
+    rng: np.random.Generator,
+    expects: Callable[[int], None],
 ) -> Walked:
-    """Draws by walkers that begin at proposals which were weighed, their weights evened out so that enough of them count."""
+    """Draws by walkers that begin at proposals which were weighed, their weights evened out so that enough of them count.
+
+    Parameters
+    ----------
+    cost : callable
+    rounds : sequence of (int, _Proposal)
+        Of all proposals.
+    x, log : ndarray
+        These proposals, and the logarithms of their weights.
+    rng : numpy.random.Generator
+    expects : callable
+        Told how many evaluations are left.
+    """
     share = np.array([count for count, _ in rounds]) / sum(count for count, _ in rounds)
 
     def anywhere(count: int) -> Floats:
@@ -114,7 +149,7 @@ def _walked(
         return rng.permutation(np.concatenate([one.draw(rng, int(n)) for n, (_, one) in zip(counts, rounds)]))
 
     begin = x[rng.choice(len(x), WALKERS, p=_evened(log, 5 * x.shape[1]))]
-    return walked(cost, begin, anywhere, lambda points: _mixture(rounds, points), rng)
+    return walked(cost, begin, anywhere, lambda points: _mixture(rounds, points), rng, expects)
 
 
 def _evened(log: Floats, least: float) -> Floats:

@@ -39,6 +39,7 @@ def walked(
     anywhere: Callable[[int], Floats],
     density: Callable[[Floats], Floats],
     rng: np.random.Generator,
+    expects: Callable[[int], None],
 ) -> Walked:
     """Draws by walkers whose steps are differences of other walkers [1]_, and now and then anywhere.
 
@@ -53,6 +54,8 @@ def walked(
     density : callable
         Logarithm of their density at points, but for a constant.
     rng : numpy.random.Generator
+    expects : callable
+        Told how many evaluations are left.
 
     References
     ----------
@@ -65,6 +68,8 @@ def walked(
     halves = np.arange(len(x)) % 2 == 0
     known = 1.0
     for sweep in range(1, MOST_SWEEPS + 1):
+        if sweep % SWEEPS == 1:
+            expects(len(x) * SWEEPS * max(4 - sweep // SWEEPS, 2))
         for moving in (halves, ~halves):
             if sweep % ANYWHERE:
                 new, gain = x[moving] + _differences(x[~moving], int(moving.sum()), rng), np.zeros(int(moving.sum()))
