@@ -231,14 +231,14 @@ def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
             body += one.section(tree)
         links.append((figure.name, figure.title))
         body += page.section(figure, figure.name)
-    head, rows = study_answers.table(tree)
+    head, rows = study_table.table(tree)
     head, rows = case_limits.with_notes(tree, head, rows)
     named = next((pair for group, pair in NAMED_CASES.items() if group in tree.children), None)
     if named is not None:
         head, rows = ("case", named[0], *head[1:]), [(r[0], n, *r[1:]) for r, n in zip(rows, named[1](tree))]
-    alike = study_answers.shared(tree)
+    alike = study_table.shared(tree)
     notes = [f"The same in every case: {'; '.join(f'{label}: {text}' for label, text in alike)}."] if alike else []
-    notes += [stated] if (stated := study_table.told_errors(tree)) else []
+    notes += [signs] if (signs := study_table.told_signs(tree)) else []
     caption = f'<p class="caption">{escape(page.typeset(" ".join(notes)))}</p>' if notes else ""
     body += page.fold("cases", "All cases", page.table(rows, head, words=None if named is None else 1) + caption)
     return [*links, ("cases", "All cases"), ("provenance", "Where this comes from")], body
@@ -246,7 +246,7 @@ def _study_sections(tree: xr.DataTree) -> tuple[list[tuple[str, str]], str]:
 
 def comparison_page(trees: Sequence[xr.DataTree]) -> str:
     """HTML of results beside each other; of more than two as a study of them too. Raises ResultsError when one is a study."""
-    tree = study_answers.beside(trees)
+    tree = comparison.beside(trees)
     facts, links, body = Facts(tree), list[tuple[str, str]](), ""
     for anchor, heading, html in comparison.sections(tree, trees):
         links.append((anchor, heading))

@@ -10,10 +10,11 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.constants import YEAR
-from stack3d.report import case_limits, page, stack_picture, told_first
+from stack3d.errors import ResultsError
+from stack3d.report import case_limits, page, stack_picture, study_errors
 from stack3d.report.chart import COLOURS, Figure, Line, Panel, Ribbon, colour_scale, linear, times
 from stack3d.report.facts import Facts
-from stack3d.report.study_answers import ANSWERS, PREFIXED, TIME, Answer, values_of
+from stack3d.report.study_answers import ANSWERS, PREFIXED, TIME, Answer, has, may_be_more, swept, values_of
 from stack3d.unit_text import duration, short
 
 if TYPE_CHECKING:
@@ -36,6 +37,49 @@ UNITS = {"°C": "K", "%": "points"}
 """Unit of a value → that of a difference."""
 LEAD = ("peak", "accuracy", "energy")
 """What the sentence that opens the page tells."""
+
+
+def _refuse_studies(names: Sequence[str], trees: Sequence[xr.DataTree]) -> None:
+    """Raise ResultsError where results that shall stand beside each other are studies."""
+    studies = [f"{name} (of {tree.dataset['status'].size} cases)" for name, tree in zip(names, trees) if swept(tree)]
+    if studies:
+        is_one = len(studies) == 1
+        text = f"{' and '.join(studies)} {'is a study' if is_one else 'are studies'}, and a page compares single cases"
+        raise ResultsError(f"{text}; report {'it' if is_one else 'each'} alone, or name folders of cases: RESULTS/cases/HASH")
+
+
+def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
+    """A study along ``case`` of results that were run one by one; raises ResultsError when one is a study itself."""
+    import xarray as xr
+
+    names = [Facts(tree).name for tree in trees]
+    _refuse_studies(names, trees)
+    labels = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    root = xr.Dataset({"status": ("case", np.full(len(trees), "done"))}, coords={"case": labels})
+    root["summary"] = ("case", np.array([str(tree.attrs.get("summary", "")) for tree in trees]))
+    for name in ANSWERS:
+        if np.isfinite([_value(tree, name) for tree in trees]).any():
+            for part, told in {"answer": _value, "error": _error, "cut": _cut}.items():
+                root[f"{part}_{name}"] = ("case", np.array([told(tree, name) for tree in trees]))
+    history = "\n".join(str(tree.attrs.get("history", "")) for tree in trees)
+    root.attrs = {"title": "Cases side by side", "scenario": ", ".join(names), "history": history}
+    root.attrs |= {key: trees[0].attrs[key] for key in ("versions",) if key in trees[0].attrs}
+    return xr.DataTree(root)
+
+
+def _value(tree: xr.DataTree, name: str) -> float:
+    """An answer of one result; NaN where it has none."""
+    return float(values_of(tree, name)) if has(tree, name) else np.nan
+
+
+def _error(tree: xr.DataTree, name: str) -> float:
+    """What stands behind the sign ± of it; NaN where nothing does."""
+    return study_errors.of_case(Facts(tree), name) if has(tree, name) else np.nan
+
+
+def _cut(tree: xr.DataTree, name: str) -> int:
+    """Whether it may be more."""
+    return int(has(tree, name) and may_be_more(tree, name))
 
 
 def sections(study: xr.DataTree, trees: Sequence[xr.DataTree]) -> list[tuple[str, str, str]]:
@@ -128,7 +172,7 @@ def _difference(answer: Answer, value: float, first: float) -> str:
     elif answer.digits == PREFIXED:
         told = short(abs(delta), answer.unit)
     else:
-        digits = answer.digits and 2 if isinstance(answer.digits, int) else None
+        digits = answer.digits and max(2, answer.digits) if isinstance(answer.digits, int) else None
         number = answer.brief(abs(delta)) if digits is None else f"{abs(delta):.{digits}f}"
         told = f"{number} {UNITS.get(answer.unit, answer.unit)}".rstrip()
     share = f" ({_share(value, first)})" if answer.digits == PREFIXED and first else ""
@@ -143,10 +187,10 @@ def _share(value: float, first: float) -> str:
 
 
 def _is_within_errors(name: str, values: Floats, facts: Sequence[Facts]) -> bool:
-    """Whether two peaks differ by less than their stated errors together, or two accuracies by less than the chips scatter."""
+    """Whether two answers differ by less than their stated errors together, two accuracies by less than the chips scatter."""
     delta = abs(float(values[1] - values[0]))
-    if name == "peak":
-        return delta < sum(float(np.nan_to_num(told_first.peak(one)[2])) for one in facts)
+    if name == "peak" or ANSWERS[name].error:
+        return delta < sum(float(np.nan_to_num(study_errors.of_case(one, name))) for one in facts)
     if name == "accuracy" and all(one.has("mvm/accuracy_mean") for one in facts):
         ends = [100 * one.values("mvm/accuracy_mean")[-1] for one in facts]
         return delta < 2 * float(np.sqrt(sum(end.var(ddof=1) / end.size for end in ends if end.size > 1)))
@@ -158,8 +202,9 @@ def _differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str
     rows, alike = [], []
     for key, values in _known(study).items():
         cut = values_of(study, key, cut=True).values.astype(bool)
-        texts = _texts(ANSWERS[key], values, cut)
-        if len(set(texts)) == 1:
+        plain = _texts(ANSWERS[key], values, cut)
+        texts = [study_errors.with_sign(text, error) for text, error in zip(plain, study_errors.beside(study, key))]
+        if len(set(plain)) == 1:
             alike.append(f"{ANSWERS[key].short_label}: {texts[0]}")
         else:
             beside = _beside_first(ANSWERS[key], values, cut, texts)
@@ -170,11 +215,18 @@ def _differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str
         alike.append(f"{case_limits.HEAD}: {kept[0]}")
     elif kept:
         rows.append((case_limits.HEAD, *kept, *("", "") * (len(names) == 2)))
-    same = f'<p class="caption">The same in all: {escape(page.typeset("; ".join(alike)))}.</p>' if alike else ""
+    captions = _captions(study, alike)
     if not rows:
-        return ("differences", "What differs", same or '<p class="caption">Nothing of what is compared.</p>')
+        return ("differences", "What differs", captions or '<p class="caption">Nothing of what is compared.</p>')
     more = (f"{names[1]} minus {names[0]}", "better") if len(names) == 2 else ()
-    return ("differences", "What differs", page.table(rows, ("quantity", *names, *more), stacked=True) + same)
+    return ("differences", "What differs", page.table(rows, ("quantity", *names, *more), stacked=True) + captions)
+
+
+def _captions(study: xr.DataTree, alike: Sequence[str]) -> str:
+    """What the sign ± says, and what is the same in all results."""
+    signs = study_errors.meaning(n for n in _known(study) if np.isfinite(study_errors.beside(study, n)).any())
+    said = [f"{signs}."] * bool(signs) + [f"The same in all: {page.typeset('; '.join(alike))}."] * bool(alike)
+    return "".join(f'<p class="caption">{escape(one)}</p>' for one in said)
 
 
 def _texts(answer: Answer, values: Floats, cut: Floats) -> list[str]:
@@ -214,7 +266,7 @@ def _judged(key: str, answer: Answer, values: Floats, facts: Sequence[Facts], na
     if np.isnan(values).any() or key in ("tiers", "conventional_memory", "conventional_technology"):
         return ""
     if _is_within_errors(key, values, facts):
-        return "within the stated error" if key == "peak" else "within chance"
+        return "within chance" if key == "accuracy" else "within the stated errors"
     return names[int(values[1] > values[0]) if answer.larger_is_better else int(values[1] < values[0])]
 
 

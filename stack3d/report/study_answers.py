@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 TIME, PREFIXED, COUNTED = "time", "prefixed", "counted"
 WHOLE = 0
 TIMES = (("years", YEAR), ("days", 86400.0), ("hours", 3600.0), ("s", 1.0))
-MOST_LETTERS = 400
-"""Of a status and its message in the table of all cases; `stack3d.open_results` has all of it."""
 DIFFERENCE = 5
 """Steps of the last decimal by which the cases of a study differ where an answer has fixed ones."""
 
@@ -66,11 +63,14 @@ class Answer:
     """That in a box of a map, which has room for a word."""
     cut: Callable[..., xr.DataArray] | None = None
     """As `reduce`: whether a case may have more, since its run has ended before."""
+    error: str = ""
+    """Output variable of its stated error."""
 
     @property
     def heading(self) -> str:
         """Label as a heading, without what it says in brackets."""
-        return self.short_label[:1].upper() + self.short_label[1:]
+        first = self.short_label[:1]
+        return (first.upper() if first.isascii() else first) + self.short_label[1:]
 
     @property
     def short_label(self) -> str:
@@ -225,6 +225,11 @@ def _conventional(machine: str) -> dict[str, Answer]:
     }
 
 
+def _of_a_data_sheet(label: str, name: str) -> Answer:
+    """A thermal figure of a package, which `jedec` asks for."""
+    return Answer(label, "K/W", (f"thermal/{name}",), last, False, 3, error=f"thermal/{name}_error")
+
+
 ANSWERS: Mapping[str, Answer] = {
     "accuracy": Answer("accuracy at the end", "%", ("mvm/accuracy",), _accuracy, True, 1, ("mvm/accuracy_mean",)),
     "worst": Answer(
@@ -253,6 +258,10 @@ ANSWERS: Mapping[str, Answer] = {
         1,
         ("thermal/layer_temperature_high", "thermal/layer_temperature_peak"),
     ),
+    "theta_ja": _of_a_data_sheet("θJA", "theta_ja"),
+    "theta_jc_top": _of_a_data_sheet("θJC(top)", "theta_jc_top"),
+    "psi_jt": _of_a_data_sheet("ΨJT", "psi_jt"),
+    "psi_jb": _of_a_data_sheet("ΨJB", "psi_jb"),
     "tiers": Answer("tiers", "", ("thermal/temperature_mean",), _tiers, True, WHOLE),
     "energy": Answer(
         "energy per inference",
@@ -330,7 +339,7 @@ def _cut(tree: xr.DataTree, name: str) -> xr.DataArray:
     return answer.cut(*(tree[p] for p in answer.needs)).astype(int).transpose(*swept(tree))
 
 
-def _may_be_more(tree: xr.DataTree, name: str) -> bool:
+def may_be_more(tree: xr.DataTree, name: str) -> bool:
     """Whether a single case that has an answer may have more of it."""
     cut = ANSWERS[name].cut
     return cut is not None and bool(cut(*(tree[p] for p in ANSWERS[name].needs)))
@@ -351,35 +360,6 @@ def varies(tree: xr.DataTree, name: str) -> bool:
     finite, digits = values[np.isfinite(values)], ANSWERS[name].digits
     least = DIFFERENCE * 10.0**-digits if isinstance(digits, int) and digits else 0.01 * abs(finite).max(initial=0.0)
     return finite.size > 1 and bool(np.ptp(finite) > least)
-
-
-def _refuse_studies(names: Sequence[str], trees: Sequence[xr.DataTree]) -> None:
-    """Raise ResultsError where results that shall stand beside each other are studies."""
-    studies = [f"{name} (of {tree.dataset['status'].size} cases)" for name, tree in zip(names, trees) if swept(tree)]
-    if studies:
-        is_one = len(studies) == 1
-        text = f"{' and '.join(studies)} {'is a study' if is_one else 'are studies'}, and a page compares single cases"
-        raise ResultsError(f"{text}; report {'it' if is_one else 'each'} alone, or name folders of cases: RESULTS/cases/HASH")
-
-
-def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
-    """A study along ``case`` of results that were run one by one; raises ResultsError when one is a study itself."""
-    import xarray as xr
-
-    names = [Facts(tree).name for tree in trees]
-    _refuse_studies(names, trees)
-    labels = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
-    root = xr.Dataset({"status": ("case", np.full(len(trees), "done"))}, coords={"case": labels})
-    root["summary"] = ("case", np.array([str(tree.attrs.get("summary", "")) for tree in trees]))
-    for name in ANSWERS:
-        values = [float(values_of(tree, name)) if has(tree, name) else np.nan for tree in trees]
-        if np.isfinite(values).any():
-            root[f"answer_{name}"] = ("case", np.array(values))
-            root[f"cut_{name}"] = ("case", np.array([has(tree, name) and int(_may_be_more(tree, name)) for tree in trees], int))
-    history = "\n".join(str(tree.attrs.get("history", "")) for tree in trees)
-    root.attrs = {"title": "Cases side by side", "scenario": ", ".join(names), "history": history}
-    root.attrs |= {key: trees[0].attrs[key] for key in ("versions",) if key in trees[0].attrs}
-    return xr.DataTree(root)
 
 
 def labels_of(tree: xr.DataTree, dimension: str) -> list[str]:
@@ -420,44 +400,3 @@ def settled(tree: xr.DataTree) -> list[tuple[str, str]]:
         if texts:
             lines.append((answer.label, " to ".join(texts)))
     return lines
-
-
-def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
-    """Answers that are the same, to the digits shown, in every case that is done, of a study of several, as (label, text)."""
-    found, done = [], tree.dataset["status"].transpose(*swept(tree)).values.ravel() == "done"
-    for name in (n for n in ANSWERS if has(tree, n) and n not in swept(tree)):
-        values = values_of(tree, name).values.astype(float).ravel()
-        texts = {ANSWERS[name].full(v) for v in values if not np.isnan(v)}
-        if len(texts) == 1 and values.size > 1 and not np.isnan(values[done]).any():
-            found.append((ANSWERS[name].short_label, texts.pop()))
-    return found
-
-
-def _states(tree: xr.DataTree) -> list[str]:
-    """What became of each case, with the beginning of its message."""
-    said = [tree.dataset[n].transpose(*swept(tree)).values.ravel() for n in ("status", "message") if n in tree.dataset]
-    return [textwrap.shorten(": ".join(filter(None, map(str, parts))), MOST_LETTERS, placeholder=" …") for parts in zip(*said)]
-
-
-def _differing(tree: xr.DataTree) -> dict[str, Floats]:
-    """Answers that differ between the cases, without those that no case has: name → values of all cases in a row."""
-    alike = {label for label, _ in shared(tree)}
-    names = [n for n in ANSWERS if n not in swept(tree) and has(tree, n) and ANSWERS[n].short_label not in alike]
-    found = {n: values_of(tree, n).values.astype(float).ravel() for n in names}
-    return {n: values for n, values in found.items() if not np.isnan(values).all()}
-
-
-def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Head and rows: swept values, status and the answers in which the cases differ (`shared` has the others)."""
-    dimensions, found, states = swept(tree), _differing(tree), _states(tree)
-    scales = {n: ANSWERS[n].scaled(values) for n, values in found.items()}
-    cut = {n: values_of(tree, n, cut=True).values.ravel() for n in found if ANSWERS[n].cut}
-    rows = []
-    for i, labels in enumerate(itertools.product(*(labels_of(tree, d) for d in dimensions))):
-        texts = (
-            "" if np.isnan(v[i]) else "≥ " * bool(n in cut and cut[n][i]) + ANSWERS[n].brief(v[i], scales[n][0])
-            for n, v in found.items()
-        )
-        rows.append((*labels, *texts, states[i]))
-    heads = (ANSWERS[n].titled("" if ANSWERS[n].digits == TIME else scales[n][1]) for n in found)
-    return (*dimensions, *heads, "status"), rows

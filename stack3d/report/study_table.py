@@ -1,21 +1,22 @@
-"""A study as a small table of text: swept values, what each case came to with its error, and whether its limits are kept."""
+"""The cases of a study in a table: swept values, what each case came to with its error, and whether its limits are kept."""
 
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stack3d.layout import Floats
-from stack3d.report import case_limits
-from stack3d.report.study_answers import ANSWERS, TIME, has, labels_of, last, swept, values_of, varies
+from stack3d.report import case_limits, study_errors
+from stack3d.report.study_answers import ANSWERS, TIME, has, labels_of, swept, values_of, varies
 
 if TYPE_CHECKING:
     import xarray as xr
 
-ALWAYS = ("peak", "accuracy", "life")
+ALWAYS = ("peak", "theta_ja", "theta_jc_top", "psi_jt", "psi_jb", "accuracy", "life")
 """Answers that have a column in every study that has them."""
 ALSO = ("error", "energy", "latency", "pumping", "cost", "area", "yield", "power", "tiers")
 """Those that have one where the cases differ in them."""
@@ -29,8 +30,8 @@ NAMES = {
     "yield": "good chips", "power": "power", "area": "floor",
 }  # fmt: skip
 """Short headings of answers."""
-NOTES = {"peak": "of a peak: its stated error", "accuracy": "of an accuracy: its deviation over the chips"}
-"""What stands behind the sign ±."""
+MOST_LETTERS = 400
+"""Of a status and its message in the table of all cases; `stack3d.open_results` has all of it."""
 
 
 def study_lines(tree: xr.DataTree) -> list[str]:
@@ -53,8 +54,8 @@ def study_lines(tree: xr.DataTree) -> list[str]:
     lines = _aligned([heads, *rows[:MOST_ROWS]])
     if len(rows) > MOST_ROWS:
         lines.append(f"… and {len(rows) - MOST_ROWS} cases more: `stack3d report` has all")
-    beside = [NOTES[name] for name in NOTES if any(NAMES[name] in head for head in heads)]
-    return [*lines, f"± {', '.join(beside)}"] if any("±" in line for line in lines) else lines
+    said = study_errors.meaning(n for n in _shown(tree) if np.isfinite(study_errors.beside(tree, n)).any())
+    return [*lines, said] if said else lines
 
 
 def _beside(rows: list[list[str]], texts: Sequence[str]) -> None:
@@ -74,55 +75,68 @@ def _column(tree: xr.DataTree, name: str) -> tuple[str, list[str]]:
     """Heading with unit, and the text of each case."""
     answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
     factor, unit = answer.scaled(values)
-    doubts = {"peak": peak_errors, "accuracy": _spreads}.get(name)
-    beside = np.full(values.size, np.nan) if doubts is None else doubts(tree)
-    cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
-    texts = [
-        "-" if np.isnan(v) else f"{'≥ ' * bool(c)}{answer.brief(v, factor)}{'' if np.isnan(e) else f' ± {e:.2g}'}"
-        for v, c, e in zip(values, cut, beside)
-    ]
+    texts = [text or "-" for text in _texts(tree, name, factor)]
     head = NAMES.get(name, answer.short_label)
     return head if answer.digits == TIME or not unit else f"{head} [{unit}]", texts
 
 
-def peak_errors(tree: xr.DataTree) -> Floats:
-    """Stated error of the hottest temperature of each case; NaN where none is stated. [K]"""
-    size = int(tree.dataset["status"].size)
-    best, errors = np.full(size, -np.inf), np.full(size, np.nan)
-    for path in (ANSWERS["peak"].needs[0], *ANSWERS["peak"].more):
-        group, name = path.split("/")
-        found = tree.children[group].dataset if group in tree.children else {}
-        if name not in found or f"{name}_error" not in found:
-            continue
-        values, error = (
-            found[n].broadcast_like(found[name]).transpose(*swept(tree), ...).values.reshape(size, -1)
-            for n in (name, f"{name}_error")
-        )
-        at = np.nanargmax(np.where(np.isnan(values), -np.inf, values), axis=1)
-        peak, beside = values[np.arange(size), at], error[np.arange(size), at]
-        best, errors = np.where(peak > best, peak, best), np.where(peak > best, beside, errors)
-    return errors
-
-
-def told_errors(tree: xr.DataTree) -> str:
-    """What the stated errors of the peaks of a study are, as a sentence; empty where it has none."""
-    errors = peak_errors(tree) if has(tree, "peak") and "answer_peak" not in tree.dataset else np.empty(0)
-    known = errors[np.isfinite(errors)]
-    if not known.size:
-        return ""
-    low, high = (f"{value:.2g}" for value in (known.min(), known.max()))
-    return f"Stated error of the peak temperature: {low if low == high else f'{low} to {high}'} K."
-
-
-def _spreads(tree: xr.DataTree) -> Floats:
-    """Standard deviation over the chips of each case of the accuracy at the end. [points]"""
-    names = [p for p in (*ANSWERS["accuracy"].more, *ANSWERS["accuracy"].needs) if p.split("/")[1] in tree["mvm"].dataset]
-    group, name = names[0].split("/")
-    spread = 100 * last(tree.children[group].dataset[name]).std("sample", ddof=1)
-    return np.asarray(spread.transpose(*swept(tree)).values, float).ravel()
+def _texts(tree: xr.DataTree, name: str, factor: float) -> list[str]:
+    """An answer of each case with what stands behind ±, over the factor of its column; empty where a case has none."""
+    answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
+    cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
+    return [
+        "" if np.isnan(v) else f"{'≥ ' * bool(c)}{answer.brief(v, factor)}{'' if np.isnan(e) else f' ± {e:.2g}'}"
+        for v, c, e in zip(values, cut, study_errors.beside(tree, name))
+    ]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns side by side, each as wide as its longest text."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def shared(tree: xr.DataTree) -> list[tuple[str, str]]:
+    """Answers that are the same, to the digits shown, in every case that is done, of a study of several, as (label, text)."""
+    found, done = [], tree.dataset["status"].transpose(*swept(tree)).values.ravel() == "done"
+    for name in (n for n in ANSWERS if has(tree, n) and n not in swept(tree)):
+        values = values_of(tree, name).values.astype(float).ravel()
+        texts = {ANSWERS[name].full(v) for v in values if not np.isnan(v)}
+        if len(texts) == 1 and values.size > 1 and not np.isnan(values[done]).any():
+            errors = study_errors.beside(tree, name)
+            known = errors[np.isfinite(errors)] if ANSWERS[name].error or name == "peak" else np.empty(0)
+            found.append((ANSWERS[name].short_label, study_errors.with_sign(texts.pop(), known.max(initial=0.0) or np.nan)))
+    return found
+
+
+def _states(tree: xr.DataTree) -> list[str]:
+    """What became of each case, with the beginning of its message."""
+    said = [tree.dataset[n].transpose(*swept(tree)).values.ravel() for n in ("status", "message") if n in tree.dataset]
+    return [textwrap.shorten(": ".join(filter(None, map(str, parts))), MOST_LETTERS, placeholder=" …") for parts in zip(*said)]
+
+
+def _differing(tree: xr.DataTree) -> dict[str, Floats]:
+    """Answers that differ between the cases, without those that no case has: name → values of all cases in a row."""
+    alike = {label for label, _ in shared(tree)}
+    names = [n for n in ANSWERS if n not in swept(tree) and has(tree, n) and ANSWERS[n].short_label not in alike]
+    found = {n: values_of(tree, n).values.astype(float).ravel() for n in names}
+    return {n: values for n, values in found.items() if not np.isnan(values).all()}
+
+
+def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Head and rows: swept values, status and the answers in which the cases differ (`shared` has the others)."""
+    dimensions, found = swept(tree), _differing(tree)
+    rows = [list(labels) for labels in itertools.product(*(labels_of(tree, d) for d in dimensions))]
+    heads = []
+    for name, values in found.items():
+        factor, unit = ANSWERS[name].scaled(values)
+        heads.append(ANSWERS[name].titled("" if ANSWERS[name].digits == TIME else unit))
+        _beside(rows, _texts(tree, name, factor))
+    _beside(rows, _states(tree))
+    return (*dimensions, *heads, "status"), [tuple(row) for row in rows]
+
+
+def told_signs(tree: xr.DataTree) -> str:
+    """What the sign ± says in the table of all cases, as a sentence; empty where it does not stand there."""
+    said = study_errors.meaning(n for n in _differing(tree) if np.isfinite(study_errors.beside(tree, n)).any())
+    return f"{said}." if said else ""

@@ -59,6 +59,10 @@ MOST_PLACES = 16
 """Layers, tiers, components or faces of which each has an axis."""
 MOST_NUMBERS = 40_000
 """Every other number of the cases that a page has room for: about 300 kB."""
+CHECKED = ("heat_balance", "discretisation")
+"""What variables tell the error of, beside those that have a variable: checks of a run, no numbers to choose by."""
+INSIDE = "layer_between_"
+"""Beginning of the variables that the error of a hottest place is made of."""
 ASIDE = ("optimise", "uncertain", "levers")
 """Groups that hold what a study has decided, not what its cases are."""
 
@@ -98,15 +102,14 @@ def axes_of(tree: xr.DataTree) -> dict[str, Measure]:
     leading, others = _told(tree) | dict(_set(tree)), _others(tree)
     if len(leading) == 1:  # two axes are shown at first: the second is no other reading of the first, nor an error
         [first] = leading.values()
-        second = next((name for name, one in others.items() if _is_unlike(first, name, one)), None)
+        second = next((name for name, one in others.items() if _is_unlike(first, one)), None)
         leading |= {second: others[second]} if second is not None else {}
     return leading | others
 
 
-def _is_unlike(first: Measure, name: str, other: Measure) -> bool:
+def _is_unlike(first: Measure, other: Measure) -> bool:
     """Whether a number is of another kind than an answer, and says something of the chip."""
-    units = {one.answer.unit.replace("°C", "K") for one in (first, other)}
-    return len(units) == 2 and "_error" not in name
+    return len({one.answer.unit.replace("°C", "K") for one in (first, other)}) == 2
 
 
 def _told(tree: xr.DataTree) -> dict[str, Measure]:
@@ -257,7 +260,10 @@ def _others(tree: xr.DataTree) -> dict[str, Measure]:
 def _numbers(tree: xr.DataTree) -> Iterator[tuple[str, Sequence[tuple[str, Floats, str]]]]:
     """Output variables and their columns: chips by their mean, times by the last, places one by one."""
     for group, node in tree.children.items():
-        for name, array in node.dataset.data_vars.items() if group not in ASIDE else ():
+        numbers = node.dataset.data_vars
+        for name, array in numbers.items() if group not in ASIDE else ():
+            if str(name).removesuffix("_error") in {*numbers, *CHECKED} - {name} or str(name).startswith(INSIDE):
+                continue
             places = [str(d) for d in array.dims if d not in (*swept(tree), "time", "sample")]
             few = len(places) <= 1 and all(array.sizes[d] <= MOST_PLACES for d in places)
             if array.dtype.kind in "if" and few and set(swept(tree)) <= set(array.dims):

@@ -35,8 +35,9 @@ SEARCHED = (
     "Orange: meets every condition, and no other such case is as good in one and better in the other. Blue: meets every"
     " condition. Grey: misses one. Ring: the chosen design. Lines: conditions, and {chips}"
 )
-SWEPT = "Orange: no other case is as good in one and better in the other."
-OF_CHIPS = " Grey lines: {chips}"
+SWEPT = "A point per case. "
+BETTER = "Orange, where both axes have a better end: no other case is as good in one and better in the other. "
+OF_CHIPS = "Grey lines: {chips}"
 CHIPS = "5 to 95 % of the chips that ran at orange points."
 DREW = (
     "A point per draw. Blue: independent draws of all unknowns, which the bands are of. Grey: draws that change some"
@@ -70,7 +71,8 @@ class Cases:
     def of(cls, tree: xr.DataTree) -> Cases:
         """Those of a search, of a study of unknowns, of levers; of a sweep, which has no conditions, all that it has."""
         n = tree.dataset["status"].size
-        swept_caption = SWEPT + (OF_CHIPS.format(chips=CHIPS) if "mvm" in tree.children else "")
+        judged = sum(one.is_judged for one in axes_of(tree).values()) > 1
+        swept_caption = SWEPT + BETTER * judged + (OF_CHIPS.format(chips=CHIPS) if judged and "mvm" in tree.children else "")
         all_of_them, none = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
         if "optimise" in tree.children:
             met, chosen = (tree.children["optimise"].to_dataset()[name].values.astype(bool) for name in ("feasible", "chosen"))

@@ -83,12 +83,24 @@ class Point:
 
 
 def label_of(value: Any) -> Label:
-    """How a swept value reads: itself, the name of a mapping, or its JSON."""
+    """How a swept value reads: itself, the name of a mapping or its keys with their values, or its JSON."""
     if isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return str(value["name"])
+    if isinstance(value, Mapping) and value:
+        return ", ".join(f"{key} {said}" for key, said in _said_keys(value))
     return json.dumps(value, default=str)
+
+
+def _said_keys(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys of a mapping, with the text of what each has."""
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner and "name" not in inner:
+            yield from _said_keys(inner, f"{above}{key}.")
+        else:
+            said = label_of(inner)
+            yield f"{above}{key}", said if isinstance(said, str) else json.dumps(said)
 
 
 def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from in_process import exit_code
 from stack3d import decks, results
 from stack3d.case import run_case
 from stack3d.progress import Silent
-from stack3d.report import study_answers, study_charts
+from stack3d.report import study_answers, study_charts, study_table
 
 needs_browser = pytest.mark.skipif(
     browser.executable() is None, reason="no Chromium; on Debian or Ubuntu: apt-get install chromium"
@@ -272,7 +272,7 @@ def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> No
     both = (tmp_path / "both.html").read_text()
     assert "quickstart (2) is 25.00 points less accurate at the end, against quickstart (1)." in both
     assert re.search(
-        r"<td>accuracy at the end</td>(<td[^>]*>[\d.]+ %</td>){2}<td[^>]*>−25.00 points</td><td[^>]*>quickstart \(1\)</td>",
+        r"<td>accuracy at the end</td>(<td[^>]*>[\d.]+ ± [\d.]+ %</td>){2}<td[^>]*>−25.00 points</td><td[^>]*>quickstart \(1\)</td>",
         both,
     )
     assert "The scenarios are the same, but for names." in both
@@ -290,6 +290,6 @@ def test_answers_of_a_study(study: Path, case: Path) -> None:
     np.testing.assert_allclose(accuracy, expected, rtol=1e-12)
     assert study_charts.pareto_pair(tree) == ("tiers", "accuracy")
     assert study_answers.values_of(tree, "tiers").values[0].tolist() == [2.0] * 4
-    head, rows = study_answers.table(tree)
+    head, rows = study_table.table(tree)
     assert head[:2] == ("tiers", "cooling") and len(rows) == 12
     assert rows[8][:2] == ("8", "natural_convection") and rows[8][-1] == "failed: leakage runs away"

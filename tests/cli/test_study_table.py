@@ -29,10 +29,32 @@ def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
         assert f"{peak:.1f} ± " in row
         assert float(row.split("±")[1].split()[0]) <= 1.05 * error  # that of the hottest layer
     assert "exceeded: die" in rows[1] and "kept, " in rows[0]
-    assert rows[3] == "± of a peak: its stated error"
+    assert rows[3] == "± of a peak: the stated error"
     shown = cases.study_page(tree)
     assert "exceeded in 1 of 3 cases: 2 W (die)" in shown
     assert shown.count("<td>exceeded: die; 1 warning</td>") == 1 and shown.count("<td>kept, ") == 2
+
+
+def test_figures_of_a_package_stand_beside_their_errors(tmp_path: Path, capfd) -> None:
+    """In the table that a sweep ends with, on its page, and beside another result; a swept mapping is told by its keys."""
+    path = small_study.write(
+        tmp_path, '{cooling.top: [{film_coefficient: "1e4 W/m^2/K"}, {film_coefficient: "1.001e4 W/m^2/K"}]}'
+    )
+    path.write_text(path.read_text() + "probes: [{name: j, layer: die, x: 0.3 mm, y: 0.3 mm}]\njedec: {junction: j}\n")
+    assert exit_code("run", str(path), "-o", str(tmp_path / "out"), "--progress", "none") == 0
+    told, tree = capfd.readouterr().out, results.open_results(tmp_path / "out" / "small")
+    assert "θJA [K/W]" in told and "± of a peak and θJA: the stated error" in told
+    shown = cases.study_page(tree)
+    for name, theta, error in zip(
+        ("1e4", "1.001e4"), tree["thermal/theta_ja"].values, tree["thermal/theta_ja_error"].values, strict=True
+    ):
+        assert re.search(rf"film_coefficient {re.escape(name)} W/m\^2/K  .*{theta:.3f} ± {error:.2g}", told)
+        assert f"{theta:.3f} ± {error:.2g}" in shown
+    found = [results.open_results(folder) for folder in sorted((tmp_path / "out" / "small" / "cases").iterdir())]
+    both = cases.comparison_page(found)
+    assert both.count("within the stated errors") == 2 and f"± {error:.2g} K/W</td>" in both
+    names = {name.partition("[")[0].removeprefix("thermal/") for name in trade_axes.axes_of(tree)}
+    assert "theta_ja" in names and not {name for name in names if name.endswith("_error") or "between" in name}
 
 
 def test_two_outputs_of_a_study_with_one_answer_are_of_two_kinds(tmp_path: Path, capfd) -> None:

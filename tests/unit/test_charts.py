@@ -10,8 +10,9 @@ from stack3d.report import chart, heat_charts, life_charts, pen, possible, svg
 from stack3d.report.chart import DrawnBox, Line, categories, decades, ink_on, linear, times
 from stack3d.report.facts import Facts
 from stack3d.report.matter_charts import total_shares
-from stack3d.report.study_answers import ANSWERS, shared, table
+from stack3d.report.study_answers import ANSWERS
 from stack3d.report.study_charts import answer_map, front
+from stack3d.report.study_table import shared, table
 from stack3d.results import resolved_yaml
 
 

@@ -14,8 +14,9 @@ from stack3d.heat import HOW
 from stack3d.layout import Rectangle
 from stack3d.report import comparison, heat_charts, life_charts, page, stack_picture, told_first
 from stack3d.report.chart import Dot
+from stack3d.report.comparison import beside
 from stack3d.report.facts import Facts
-from stack3d.report.study_answers import ANSWERS, beside
+from stack3d.report.study_answers import ANSWERS
 from stack3d.results import resolved_yaml
 from stack3d.unit_text import duration
 
