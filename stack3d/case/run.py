@@ -13,6 +13,7 @@ import numpy as np
 
 from stack3d.case.by_compact import check_compact, joined
 from stack3d.case.duration import seconds_of, stages_of, time_told, warning_of
+from stack3d.case.extrapolations import told_once
 from stack3d.case.floor import put_floor
 from stack3d.case.judged_placings import check_placing
 from stack3d.case.missions import SolvedPhase, phases_alone, phases_solved, put_phases
@@ -163,7 +164,7 @@ def run_case(
         warnings.simplefilter("always", ValidityWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         outcome = _run(scenario, observer, until, backends or Backends(), resume, key, also)
-    texts = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, ValidityWarning)))
+    texts = told_once(str(w.message) for w in caught if issubclass(w.category, ValidityWarning))
     lines = tuple(f"warning            {text}" for text in texts)
     return replace(outcome, warnings=texts, summary=outcome.summary + lines)
 

@@ -111,8 +111,9 @@ def check_range(
     allowed = getattr(valid, f"{quantity}_allowed")
     if fitted is None and allowed is None:
         return
-    unit = {"temperature": "degC", "time": "s", "conductance": "S"}[quantity]
-    off = ZERO_CELSIUS if quantity == "temperature" else 0.0
+    unit, per, off = {
+        "temperature": ("degC", 1.0, ZERO_CELSIUS), "time": ("s", 1.0, 0.0), "conductance": ("uS", 1e6, 0.0),
+    }[quantity]  # fmt: skip
     values = np.asarray(value)
     if not values.size:
         return
@@ -123,13 +124,14 @@ def check_range(
         outside = (values < allowed[0] * (1 - slack)) | (values > allowed[1] * (1 + slack))
         first = tuple(int(i) for i in np.argwhere(outside)[0])
         raise RangeError(
-            f"{where}: {quantity}{list(first) if first else ''} = {float(values[first]) - off:.6g} {unit} "
-            f"lies outside the allowed range [{allowed[0] - off:.6g}, {allowed[1] - off:.6g}] {unit}"
+            f"{where}: {quantity}{list(first) if first else ''} = {per * float(values[first]) - off:.6g} {unit} "
+            f"lies outside the allowed range [{per * allowed[0] - off:.6g}, {per * allowed[1] - off:.6g}] {unit}"
         )
     if fitted is not None and (low < fitted[0] * (1 - slack) or high > fitted[1] * (1 + slack)):
         # no value in the text: one warning per law and range, not one per temperature
         warnings.warn(
-            f"{where}: {quantity} leaves the fitted range [{fitted[0] - off:.6g}, {fitted[1] - off:.6g}] {unit}; extrapolating",
+            f"{where}: {quantity} leaves the fitted range [{per * fitted[0] - off:.6g}, {per * fitted[1] - off:.6g}] {unit}; "
+            "extrapolating",
             ValidityWarning,
             stacklevel=3,
         )

@@ -169,7 +169,7 @@ def test_never_a_silent_extrapolation():
     with pytest.raises(RangeError, match="temperature"):
         device.conductance(state, 650.0)
     narrow = model("hfox_analog", mechanisms__programming__valid={"conductance_allowed": "[5, 30] uS"})
-    with pytest.raises(RangeError, match=r"programming of device 'hfox_analog': conductance\[1\] = 1e-06 S"):
+    with pytest.raises(RangeError, match=r"programming of device 'hfox_analog': conductance\[1\] = 1 uS"):
         narrow.program(np.array([1e-5, 1e-6]), np.random.default_rng(0))
 
 
