@@ -345,7 +345,7 @@ def _run(
 ) -> Outcome:
     clock = Stopwatch()
     before = backends.counts.copy()
-    observer.stage("build", takes="seconds", scenario=scenario.scenario)
+    observer.stage("build", takes="seconds; the case is told next", scenario=scenario.scenario)
     with clock("build"):
         chip, choice = placed(scenario, observer)
         if problems := _problems(chip):

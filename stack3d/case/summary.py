@@ -165,11 +165,18 @@ def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any],
     flat = peak - float(there["thermal/layer_temperature_mean"][hottest]) < FLAT * abs(rise)
     place = "the same all over the layer" if flat else f"at x {x:.2f}, y {y:.2f}, z {z:.3f} mm"
     error = _error(values, f"layer_temperature_{of_layers}", hottest)
-    when = "" if warmest is None else f", after {short(float(values['thermal/peak_time']), 's')}, the hottest of all instants"
+    when = "" if warmest is None else _at_its_time(chip, float(values["thermal/peak_time"]))
     watts = short(float(there["thermal/heat_in"]), "W")
     told = f"{peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place} ({rise:.2f} K over ambient, {watts}){when}"
     higher = _higher(chip, values, coordinates)
     return f"peak temperature   {f'{higher}; {told}, mean of the first epoch' if higher else told}"
+
+
+def _at_its_time(chip: Chip, instant: float) -> str:
+    """When a transient is hottest: at its end, or before."""
+    deck = chip.scenario.transient
+    is_end = deck is not None and not deck.periodic and instant >= deck.until * (1 - 1e-9)
+    return f", after {short(instant, 's')}, {'the end' if is_end else 'the hottest of all instants'}"
 
 
 def _error(values: Mapping[str, Any], name: str, index: int | tuple[int, int]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stack3d.chip import TODAY, ComputingChip
+from stack3d.constants import ZERO_CELSIUS
 from stack3d.errors import RangeError, SolverError, ThermalRunawayError
 from stack3d.fixed_points import Pass, Until, fixed_point
 from stack3d.heat import Climate, Heat, heat_sources, in_epoch, located, power_schedule, settle, total_power, upkeep_power
@@ -34,7 +35,6 @@ from stack3d.life.start import (
 )
 from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record, over_time
-from stack3d.schema import celsius
 from stack3d.thermal import ThermalBackend, ThermalSolution
 
 SWINGS = Until(0, 8)
@@ -334,6 +334,6 @@ class Loop:
             len(self.times),
             len(self.times) + ahead,
             accuracy=f"{moment.reading.accuracy.mean():.4f}",
-            peak=celsius(float(moment.heat.field.max())),
+            peak=f"{float(moment.heat.field.max()) - ZERO_CELSIUS:.1f} degC",
             iterations=moment.heat.iterations,
         )

@@ -33,6 +33,8 @@ from stack3d.report.facts import Facts
 
 WIDE = 100.0
 """Largest over smallest power from which on their axis is logarithmic."""
+TOLD_APART = 0.01
+"""Share of the range of a figure by which a curve has to leave another one to be drawn beside it."""
 EVEN = 20
 """Instants at equal distances that are drawn over time as it runs; fewer, or others, on a logarithmic axis."""
 MATERIALS = ("#8fb8de", "#e8c39e", "#b7d7b0", "#d9b3d4", "#f2e394", "#c9c9c9", "#e79f8f", "#8fc7c2", "#b3a58c", "#a3a3d1")
@@ -187,7 +189,10 @@ def history(facts: Facts) -> Figure:
         found = facts.get("thermal/probe_temperature")
         curves = {str(name): found.sel(probe=name).values - ZERO_CELSIUS for name in found["probe"].values[:5]}
     for index in np.argsort(-peaks.isel(time=-1).values, kind="stable")[:3]:
-        curves[f"largest in {peaks['layer'].values[index]}"] = peaks.isel(layer=index).values - ZERO_CELSIUS
+        values = peaks.isel(layer=index).values - ZERO_CELSIUS
+        apart = TOLD_APART * float(np.ptp([*values, *np.ravel(list(curves.values()))]))
+        if all(np.abs(values - one).max() > apart for one in curves.values()):
+            curves[f"largest in {peaks['layer'].values[index]}"] = values
     marks = tuple(
         Line(label, time, values, COLOURS[i], dots=True, dashed=label.startswith("largest"))
         for i, (label, values) in enumerate(curves.items())
@@ -196,12 +201,13 @@ def history(facts: Facts) -> Figure:
     y = linear("temperature [°C]", float(spread.min()), float(spread.max()), unit="°C")
     if time.size >= EVEN and np.allclose(np.diff(time), time[-1] / time.size, rtol=0.01):
         x, shown = linear("time [s]", 0.0, float(time[-1]), unit="s"), tuple(replace(m, dots=False) for m in marks)
+        stored = ""
     else:
         x = decades("time", float(time[time > 0].min()), float(time[-1]), unit="s", prefixed=True)
         shown = tuple(replace(m, x=m.x[time > 0], y=m.y[time > 0]) for m in marks)
-    return Figure(
-        "history", "Temperature over time", "At the probes, and the largest of the hottest layers.", (Panel("", x, y, shown),)
-    )
+        stored = " Dots are the instants that `transient.outputs` asks for; what lies between them is not straight."
+    caption = f"At the probes, and the largest of the hottest layers that differ from them.{stored}"
+    return Figure("history", "Temperature over time", caption, (Panel("", x, y, shown),))
 
 
 def period(facts: Facts) -> Figure:

@@ -66,7 +66,7 @@ def accuracy(facts: Facts, *, threshold: float | None = None) -> Figure:
     if facts.has("mvm/accuracy_band"):
         means = 100 * facts.values("mvm/accuracy_band").mean(axis=-1)
         marks.append(Ribbon("mean over the device band", time, means.min(axis=0), means.max(axis=0), COLOURS[5]))
-        caption += f" The wide band is what is not known of the device: {_band_of(facts)}."
+        caption += f" The band of that mean shows what is not known of the device: {_band_of(facts)}."
     low, high = np.quantile(values, [0.05, 0.95], axis=1)
     marks += [
         Ribbon(f"5 to 95 % of these {values.shape[1]} chips", time, low, high, COLOURS[4]),
@@ -104,7 +104,7 @@ def _over_periods(facts: Facts, which: str) -> Floats:
 
 def answers(facts: Facts) -> list[tuple[str, str]]:
     """What refreshes that hold the accuracy would take, as (label, text)."""
-    return [("to hold it", _hold(facts))] if facts.has("reliability/endurance_left") else []
+    return [("refresh to keep it", _hold(facts))] if facts.has("reliability/endurance_left") else []
 
 
 def _lives(time: Floats, percent: Floats, limit: float, known: Floats | None) -> str:

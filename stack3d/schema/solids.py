@@ -114,7 +114,10 @@ class MaterialDeck(DeckModel):
             raise ValueError(f"conductivity_exponent: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
         by_mass = [self.density is not None, self.specific_heat is not None]
         if any(by_mass) if self.heat_capacity is not None else not all(by_mass):
-            raise ValueError("wants either heat_capacity, or density and specific_heat together")
+            steady = (
+                "" if any(by_mass) else "; steady temperatures do not depend on it, where it is not known assume 1.6e6 J/m^3/K"
+            )
+            raise ValueError(f"wants either heat_capacity, or density and specific_heat together{steady}")
         return self
 
     @property

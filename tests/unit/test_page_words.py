@@ -204,3 +204,18 @@ def test_slabs_leave_the_bar_of_colours_free(thicknesses):
 def test_powers_of_one_size_stand_on_a_linear_axis(watts, log):
     """17 W beside 8 W looked like three to one."""
     assert heat_charts._bars("by place", ["a", "b"], np.array(watts)).x.log is log
+
+
+def test_curves_over_time_that_lie_on_each_other_are_drawn_once():
+    time, hot = [1e-3, 1e-2, 0.1], np.array([310.0, 330.0, 340.0])
+    layers = np.stack([hot - 0.01, hot, hot - 25.0], axis=1)
+    thermal = xr.Dataset(
+        {
+            "layer_temperature_max": (("time", "layer"), layers),
+            "probe_temperature": (("time", "probe"), hot[:, None]),
+        },
+        coords={"time": time, "layer": ["die", "active", "board"], "probe": ["junction"]},
+    )
+    figure = heat_charts.history(Facts(xr.DataTree.from_dict({"/": xr.Dataset(), "/thermal": thermal})))
+    assert [mark.label for mark in figure.panels[0].marks] == ["junction", "largest in board"]
+    assert "Dots are the instants" in figure.caption

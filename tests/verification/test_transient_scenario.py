@@ -181,3 +181,8 @@ def test_the_peak_of_a_transient_is_that_of_all_its_times() -> None:
     assert any(line.startswith("other lines        after 0.5 s, the last of 3 times") for line in outcome.summary)
     alone = run_case(case(tree(transient={**pulse, "outputs": ["0.5 s"]})).scenario, Silent())
     assert "other lines        after 0.5 s" in alone.summary
+
+
+def test_a_peak_at_the_end_is_told_as_the_end() -> None:
+    outcome = run_case(case(tree(transient={"until": "20 ms", "outputs": ["1 ms", "20 ms"]})).scenario, Silent())
+    assert "after 20 ms, the end" in outcome.summary[0]
