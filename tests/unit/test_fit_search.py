@@ -1,17 +1,21 @@
 """Where a search begins, and what it ends at where slopes lead nowhere."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from made_measurements import made
 
 from stack3d.constants import BOLTZMANN
 from stack3d.devices.fitting import estimate
 from stack3d.devices.fitting.data_sizes import Scales
+from stack3d.devices.fitting.kinds import likelihood
 from stack3d.devices.fitting.likelihood import Likelihood
-from stack3d.devices.fitting.optima import NOTHING, CallsTold, Cost, Optimum
+from stack3d.devices.fitting.optima import NOTHING, CallsTold, Cost, Optimum, missed
 from stack3d.devices.fitting.parameters import Free, Parameters, parameters
+from stack3d.devices.fitting.quality import leaning
 from stack3d.devices.fitting.straightened import Straightened
 from stack3d.devices.relaxation import Logarithmic
 from stack3d.devices.retention import StretchedLogResistance
@@ -37,7 +41,7 @@ class Stairs(Cost):
 def test_a_search_that_ends_on_a_step_goes_on_from_a_draw_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = Optimum(np.zeros(3), np.eye(3), Stairs()(np.zeros(3)))
     assert 20 < stuck.cost < NOTHING
-    monkeypatch.setattr(estimate, "optima", lambda cost, counted: [stuck])
+    monkeypatch.setattr(estimate, "optima", lambda *_: [stuck])
     found, drawn = estimate._searched(Stairs(), CallsTold("stairs", 3, Silent()), 1)
     assert found[0].cost == 0 and np.abs(found[0].x - MIDDLE).max() < 0.2
     assert len(found) == 1, "what was stuck is no valley of its own"
@@ -143,3 +147,27 @@ def test_straight_coordinates_keep_what_is_assumed() -> None:
         slopes.append(np.log(abs(rise)))
         volumes.append(straight.log_volume(point))
     np.testing.assert_allclose(np.subtract(slopes, volumes), slopes[0] - volumes[0], atol=1e-6)
+
+
+def test_searches_that_end_far_apart_tell_that_more_may_be_missed() -> None:
+    assert missed([-220.0, -223.0], -223.0) == "" and missed([], 1.0) == ""
+    assert missed([-93.0, -223.2], -260.4).startswith("warning: a search ended at values 1e+43 times less likely than those")
+
+
+def test_cells_of_a_level_that_draw_alike_are_told(tmp_path: Path) -> None:
+    """Energies alone made a spread over cells of what differs by level, seven times too large, and "follows the data"."""
+    table, law, device = made("temperature_dependence", "state_mix", tmp_path, seed=21)
+    data, _ = likelihood("temperature_dependence", type(law), [table], device)
+    true = data.judged(law, [0.005], 4.0)
+    assert true is not None and true.follows
+    alone = type(law).model_validate({"activation_energy": "0.042 eV", "activation_energy_sd": "0.0138 eV"})
+    found = data.judged(alone, [0.0045], 2.0)
+    assert found is not None and not found.follows
+    assert "cells of a level lean together" in found.words and "most those of 5 uS" in found.words
+
+
+def test_draws_that_are_random_seldom_lean() -> None:
+    rng, group, names = np.random.default_rng(1), np.repeat(np.arange(5), 6), list("abcde")
+    found = [leaning(rng.normal(size=30), np.ones(30), group, names) for _ in range(400)]
+    chances = np.array([one.chance for one in found if one is not None])
+    assert chances.size == 400 and abs(np.mean(chances < 0.05) - 0.05) < 4 * (0.05 * 0.95 / 400) ** 0.5

@@ -17,7 +17,7 @@ from stack3d.devices.fitting.guessed import GuessedDevice
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
 from stack3d.devices.fitting.outliers import Apart, median_by_series
-from stack3d.devices.fitting.quality import Quality, beside_repeats, in_runs
+from stack3d.devices.fitting.quality import Quality, beside_repeats, in_runs, leaning, worse
 from stack3d.devices.laws import CrystallisationLaw, ReadDisturbLaw, RelaxationLaw, RetentionLaw, TemperatureDependence
 from stack3d.errors import DeckError, Problem
 from stack3d.layout import Floats
@@ -52,7 +52,8 @@ class Series(Likelihood):
 
     def __init__(self, table: Table, device: DeviceDeck, mechanism: str) -> None:
         c, self.device, self.mechanism = table.columns, device, mechanism
-        level = c["level"] if "level" in c else c["target"]
+        written = "level" if "level" in c else "target"
+        level, self.title = c[written], table.titles[written]
         temperature = c.get("temperature", np.full(table.rows, ROOM))
         self.means = not table.cell
         over_time = mechanism != "temperature_dependence"
@@ -83,6 +84,10 @@ class Series(Likelihood):
         if self.open_range:  # where all cells end is the largest conductance: the largest reading has its noise on top
             self.device = device.model_copy(update={"g_min": float(level.min()), "g_min_told": LOWEST})
             self.nuisance["g_max"] = float(c["conductance"].max())
+
+    def told(self, level: float) -> str:
+        """A level [S] as the file has it."""
+        return self.title.told("level", level)
 
     def _know_means(self, columns: Mapping[str, Floats], pick: NDArray[np.intp]) -> None:
         """What means over cells have in common: known by their count, or a value of the fit."""
@@ -337,17 +342,24 @@ class Series(Likelihood):
         rest = np.exp(curve + middle) if self.log_scale else (curve + middle) * self.device.g_max
         return Apart(self.pick[read], (seen - curve - middle)[read], rest[read])
 
+    def _leaning(self, draw: Floats, known: Floats) -> Quality | None:
+        """Whether draws of the cells of a level lean together, `known` the share of each that its readings tell."""
+        levels, of = np.unique(self.level[:, 0], return_inverse=True)
+        return leaning(draw, known, of.ravel(), [self.told(g) for g in levels.tolist()])
+
     @override
     def judged(self, law: Any, noise: Sequence[float], values: float) -> Quality | None:
         """Means over cells of a level, at each temperature and time, beside their scatter; over levels of tables of means."""
         self.device, read = self.device_of(noise), self.mask > 0
         single = getattr(law, "jumps", 0) > 0 and not self.means
+        lean = None
         if single:
             e, taken = self._looked_through(law, noise)[1], np.full(self.count.size, 2.0)
         else:
             best, slope, _ = self._settled(law, noise)
             bend = (slope * slope).sum(1) / noise[0] ** 2
             e, taken = best.e, 1 + bend / (1 + bend)
+            lean = None if self.means or self._alike(law) else self._leaning(best.draw[:, 0], taken - 1)
         at = self.temperature if self.axis == "temperature" else self.time
         columns = [self.temperature * (self.axis != "temperature"), at]
         columns += [] if self.means else [self.level]
@@ -362,13 +374,13 @@ class Series(Likelihood):
             kelvin, when, *others = kinds[:, place].tolist()
             where = [f"{kelvin - ZERO_CELSIUS:.4g} degC"] if kelvin else []
             unit = {"time": "s", "reads": "reads", "temperature": "K"}[self.axis]
-            level = [] if self.means else [f"{others[0] * 1e6:.4g} uS"]
+            level = [] if self.means else [self.told(others[0])]
             off = mean * noise[0]
             size = f"{100 * math.expm1(off):+.2g} %" if self.log_scale else f"{off * self.device.g_max * 1e6:+.2g} uS"
             return f"most at {', '.join([*where, *level, f'{when:.4g} {unit}'])}: readings lie {size} off the law"
 
         found = beside_repeats((e / noise[0])[read], group.ravel(), used, worst)
-        return found or in_runs(at[read], (e / noise[0])[read])
+        return worse(found or in_runs(at[read], (e / noise[0])[read]), lean)
 
 
 def _series(keys: Sequence[Any]) -> tuple[NDArray[np.intp], Floats]:

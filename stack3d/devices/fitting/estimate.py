@@ -14,7 +14,7 @@ from stack3d.devices.fitting.data_sizes import ROOM, scales_of
 from stack3d.devices.fitting.kinds import likelihood, mechanism_of
 from stack3d.devices.fitting.likelihood import FittedSeries, Likelihood
 from stack3d.devices.fitting.measurements import Table
-from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, again, distinct, lowered, optima
+from stack3d.devices.fitting.optima import CallsTold, Cost, FitError, Optimum, again, distinct, lowered, missed, optima
 from stack3d.devices.fitting.outliers import Apart, alone, doubted, named
 from stack3d.devices.fitting.parameters import Free, Parameters, parameters
 from stack3d.devices.fitting.populations import Populations
@@ -73,6 +73,8 @@ class Fit:
     """Whether the law follows the data; None where they cannot tell."""
     outside: tuple[str, ...] = ()
     """What is told of readings far outside of what the rest says."""
+    missed: str = ""
+    """What is told of a search that may have missed likelier values."""
     doubt: str = ""
     """Why it cannot be told whether the law follows the data, where such readings or the noise are why."""
 
@@ -118,7 +120,7 @@ class Fit:
     @property
     def _of_search(self) -> list[str]:
         """Doubts about the search."""
-        found = []
+        found = [self.missed] if self.missed else []
         for above, values in self.others:
             shares = self._shares(values)
             names = zip((*self.parameters.free, *self.noise), self.best, values, shares)
@@ -162,7 +164,9 @@ class Fit:
 
 
 def _flat(value: Any) -> Any:
-    return value["value"] if isinstance(value, Mapping) and "value" in value else value
+    """A held number as it is told."""
+    value = value["value"] if isinstance(value, Mapping) and "value" in value else value
+    return f"1 - 1/e = {value:.4g}" if value == 1 - math.exp(-1) else value
 
 
 def apart(more: float) -> str:
@@ -230,7 +234,7 @@ def fit_law(
         cost.prior(x) - lowest[0].cost, data.observations, table,
         tuple(told.tolist()), data.points(*parts), cost.temperatures, data.device_of(parts[1]),
         data.series(*parts), tuple((one.cost - lowest[0].cost, np.array(cost.values(one.x))) for one in lowest[1:]),
-        drawn.effective, quality, outside, doubt,
+        drawn.effective, quality, outside, missed(cost.ends, lowest[0].cost), doubt,
     )  # fmt: skip
 
 
@@ -312,7 +316,7 @@ def _settled(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], 
 
 def _searched(cost: Cost, counted: CallsTold, seed: int) -> tuple[list[Optimum], PosteriorDraws]:
     """Lowest points of the cost and draws about them; a draw that lies below them is where the search goes on."""
-    lowest = optima(cost, counted)
+    lowest = optima(cost, counted, seed)
     drawn = draws(cost, lowest, seed, counted.draws)
     if drawn.lowest.cost > lowest[0].cost - BELOW:
         return lowest, drawn

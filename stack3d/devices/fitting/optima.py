@@ -77,6 +77,8 @@ class Cost:
             self.lost[self.straight.inverse] = False
         self.counted: Callable[[], None] = lambda: None
         """Called at every evaluation."""
+        self.ends: list[float] = []
+        """Costs that searches from starts apart ended at, and what draws found below all of them."""
 
     def values(self, x: Floats) -> list[float]:
         """Values [SI] at a point of the search."""
@@ -167,7 +169,7 @@ class CallsTold:
             self.observer.step(self.name, self.done, self.done)
 
 
-def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
+def optima(cost: Cost, counted: CallsTold, seed: int = 1) -> list[Optimum]:
     """Lowest points of the cost, the lowest first: the best of evenly spread starts, each followed while the data gain weight.
 
     Raises
@@ -180,7 +182,7 @@ def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
 
     counted.expects(SCAN)
     size = cost.lost.size
-    starts = [np.zeros(size), *ndtri(np.clip(qmc.Sobol(size, seed=1).random(SCAN), 0.02, 0.98))]
+    starts = [np.zeros(size), *ndtri(np.clip(qmc.Sobol(size, seed=seed).random(SCAN), 0.02, 0.98))]
     ranked = sorted(((cost(x, WEIGHTS[0]), i) for i, x in enumerate(starts)))
     if ranked[0][0] >= NOTHING:
         raise FitError("no start gives the data any likelihood: give one by --start DECK")
@@ -190,6 +192,7 @@ def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
         begun = counted.done
         found.append(_followed(cost, x))
         counted.followed(begun, left + AGAIN)
+    cost.ends = [one.cost for one in found]
     found.sort(key=lambda f: f.cost)
     if found[0].cost >= NOTHING:
         raise FitError("the search ended where the data have no likelihood: give a start by --start DECK")
@@ -197,6 +200,23 @@ def optima(cost: Cost, counted: CallsTold) -> list[Optimum]:
         found.append(_followed(cost, np.where(cost.lost, 0.0, found[0].x), WEIGHTS[2:]))
     found += [_followed(cost, x, WEIGHTS[2:]) for x in _mirrored(cost, min(found, key=lambda f: f.cost))]
     return distinct(found)
+
+
+def missed(ends: Sequence[float], lowest: float) -> str:
+    """What searches that ended apart say of points that none may have found; empty where they agree.
+
+    Parameters
+    ----------
+    ends : sequence of float
+        Costs that they ended at.
+    lowest : float
+        The least that is known.
+    """
+    above = max(ends, default=lowest) - lowest
+    if above < ALIKE:
+        return ""
+    found = f"a search ended at values {math.exp(min(above, 99.0)):.1g} times less likely than those written"
+    return f"warning: {found}: there may be likelier ones that none found; fit again with another --seed, and take the likelier"
 
 
 def _mirrored(cost: Cost, lowest: Optimum) -> list[Floats]:

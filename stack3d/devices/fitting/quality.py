@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,40 @@ def beside_repeats(
     if own < 0.8:
         said += f"; repeats alone scatter by {own:.2g} times the fitted noise, which holds the misses too"
     return _judged(float(f.sf(ratio, of_means, of_scatter)), measure, said)
+
+
+def leaning(draw: Floats, known: Floats, group: NDArray[np.intp], names: Sequence[str]) -> Quality | None:
+    """Whether the draws of cells are as random as the law has them: those of a group shall not lean together.
+
+    Parameters
+    ----------
+    draw : ndarray, shape (cells,)
+        Most likely ones, standard normal where the law is right. [-]
+    known : ndarray, shape (cells,)
+        Share of each that its readings tell. [-]
+    group : ndarray, shape (cells,)
+    names : sequence of str
+        Of the groups.
+    """
+    from scipy.stats import f
+
+    known = np.maximum(known, 1e-3)
+    total, weight = np.bincount(group, draw, len(names)), np.bincount(group, known, len(names))
+    freedom = len(names) - 1, draw.size - len(names)
+    if min(freedom) < 1 or weight.min() < 1:
+        return None
+    off = total - weight * total.sum() / weight.sum()
+    within = float(np.sum((draw - known * (total / weight)[group]) ** 2 / known)) / freedom[1]
+    ratio, at = float(np.sum(off**2 / weight)) / freedom[0] / within, int(np.argmax(off**2 / weight))
+    worst = f"most those of {names[at]}, on average {off[at] / weight[at]:+.2g} standard deviations off"
+    measure = f"cells of a level lean together {math.sqrt(ratio):.2g} times as far as their scatter leaves to chance"
+    return _judged(float(f.sf(ratio, *freedom)), measure, worst)
+
+
+def worse(found: Quality | None, other: Quality | None) -> Quality | None:
+    """What was found, or the other where that alone says that a law does not follow."""
+    is_other = other is not None and not other.follows and (found is None or found.follows)
+    return other if is_other else found
 
 
 def beside_known(residual: Floats, values: float, what: str) -> Quality | None:
