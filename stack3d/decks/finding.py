@@ -143,7 +143,9 @@ def is_of(kind: str, path: Path) -> bool:
 
 
 def instead(kind: str, name: str, beside: Path | None = None) -> str:
-    """Why the file that is called as a deck is none of its kind, in brackets; empty where there is no such file."""
+    """Why the file that is called as a deck is not it, in brackets: of another kind, or not looked for; empty where none is."""
+    if is_possible(name) and "/" not in name and is_of(kind, Path(f"{name}.yaml")):
+        return f" (the file {name}.yaml here is one: write {name}.yaml)"
     for folder in folders(kind, beside) if is_possible(name) and "/" not in name else ():
         path = folder / f"{name}.yaml"
         if path.is_dir():

@@ -374,3 +374,10 @@ def _text(tree: object) -> str:
     import json
 
     return json.dumps(tree)
+
+
+def test_a_deck_that_lies_here_is_told_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text((Path(decks.__file__).parents[1] / "library" / "devices" / "ideal.yaml").read_text())
+    [line] = problems("quickstart", "device=mine")
+    assert "no deck 'mine' in devices (the file mine.yaml here is one: write mine.yaml)" in line
