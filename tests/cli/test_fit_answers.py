@@ -212,8 +212,12 @@ def test_both_ends_of_what_was_measured_are_written(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["fit", str(data), "--law", "gap_growth", "-o", str(deck), "--progress", "none"])
     assert done.exit_code == 0, done.output
     valid = load_device(str(deck)).mechanisms["retention"].parameters["valid"]
-    assert valid["temperature_fitted"] == "[398.15, 473.15] K" and valid["time_fitted"] == "[1, 3e+06] s"
-    with pytest.warns(UserWarning, match=r"temperature leaves the fitted range \[125, 200\] degC"):
+    assert valid["exposures_fitted"] == ["3e+06 s at 200 degC"]
+    assert valid["coldest_fitted"] == "125 degC" and valid["youngest_fitted"] == "1 s"
+    assert not {"time_fitted", "temperature_fitted"} & set(valid), "they told the same again"
+    with pytest.warns(
+        UserWarning, match=r"\(3e\+06 s at 200 degC; none colder than 125 degC or younger than 1 s\); extrapolating"
+    ):
         device = build_device(load_device(str(deck)))
         state = device.program(np.full((1, 4), 10e-6), np.random.default_rng(1))
         device.advance(state, 3600.0, 300.0)

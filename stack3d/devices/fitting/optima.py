@@ -37,7 +37,7 @@ DISTINCT = 3.0
 """Standard deviations between two optima."""
 COMPARISONS = 60
 """Evaluations of a search by comparisons at most, times the number of values."""
-CALLS, DRAWN, AGAIN = 45, 2500, 0.3
+CALLS, DRAWN, AGAIN = 110, 2500, 0.6
 """What a start takes, times the square of the number of values, and the draws; what looking again takes of a start."""
 LONGER = 0.25
 """Of what took longer than was expected: how long it is taken to last yet."""
