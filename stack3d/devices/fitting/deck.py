@@ -84,15 +84,23 @@ def measured_range(fit: Fit) -> dict[str, Any]:
     temperatures, times = columns.get("temperature"), columns.get("time")
     if fit.mechanism in CLOCKS and times is not None:
         at = np.full(fit.source.rows, fit.temperatures[0]) if temperatures is None else temperatures
-        found["exposures_fitted"] = [f"{t:.6g} s at {k - ZERO_CELSIUS:.6g} degC" for t, k in _longest(times, at)]
-        found["coldest_fitted"] = f"{at.min() - ZERO_CELSIUS:.6g} degC"
-        if later := [t for t in times.tolist() if t > 0]:
-            found["youngest_fitted"] = f"{min(later):.6g} s"
-    elif times is not None:
-        found["time_fitted"] = f"[{times.min():.6g}, {times.max():.6g}] s"
-    if temperatures is not None and "coldest_fitted" not in found:
-        found["temperature_fitted"] = f"[{temperatures.min():.6g}, {temperatures.max():.6g}] K"
+        found |= _exposures(times, at)
+    else:
+        if times is not None:
+            found["time_fitted"] = f"[{times.min():.6g}, {times.max():.6g}] s"
+        if temperatures is not None:
+            found["temperature_fitted"] = f"[{temperatures.min():.6g}, {temperatures.max():.6g}] K"
     return found | {"source": "range of what was measured"} if found else {}
+
+
+def _exposures(times: Floats, temperatures: Floats) -> dict[str, Any]:
+    """Longest times at temperatures, and the lowest temperature and the shortest time of all."""
+    found: dict[str, Any] = {
+        "exposures_fitted": [f"{t:.6g} s at {k - ZERO_CELSIUS:.6g} degC" for t, k in _longest(times, temperatures)],
+        "coldest_fitted": f"{temperatures.min() - ZERO_CELSIUS:.6g} degC",
+    }
+    later = times[times > 0]
+    return found | ({"youngest_fitted": f"{later.min():.6g} s"} if later.size else {})
 
 
 def _longest(times: Floats, temperatures: Floats) -> list[tuple[float, float]]:
