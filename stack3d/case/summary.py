@@ -10,7 +10,7 @@ import numpy as np
 from stack3d import fields
 from stack3d.case import floor
 from stack3d.chances import standard_error
-from stack3d.chip import Chip
+from stack3d.chip import Chip, ComputingChip
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.layout import Floats, hottest_layer
 from stack3d.unit_text import duration, short
@@ -30,10 +30,23 @@ FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
 
 
-def span(times: Floats, end: float, *shares: float) -> str:
-    """Text of quantiles of times that a life of length `end` may not reach, NaN; [s], [s], [-]."""
+def span(times: Floats, end: float, *shares: float, first: float = 0.0) -> str:
+    """Text of quantiles of times that a life of length `end` may not reach, NaN; [s], [s], [-].
+
+    Parameters
+    ----------
+    times : ndarray
+        [s]
+    end : float
+        [s]
+    *shares : float
+        Of the quantiles.
+    first : float
+        When chips are first read: what is below then has not lasted at all. [s]
+    """
     found = np.quantile(np.where(np.isnan(times), np.inf, times), shares, method="inverted_cdf")
-    return " to ".join(duration(float(t)) if np.isfinite(t) else f"beyond {duration(end)}" for t in found)
+    told = (duration(float(t)) if t > first else "when first read" for t in found)
+    return " to ".join(text if np.isfinite(t) else f"beyond {duration(end)}" for t, text in zip(found, told))
 
 
 def summarise(
@@ -238,9 +251,13 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
         parts.append(f"{later(int(year[0]))} after 1 year{known(int(year[0]))}")
     if len(times) > 1:
         parts.append(f"{later(-1)} after {duration(float(times[-1]))}{known(-1)}")
-    note = (
-        f"float {100 * values['mvm/accuracy_ideal']:.2f} %; ± over chips; today = {duration(float(times[0]))} after programming"
+    chips, inputs = (
+        accuracy.shape[-1],
+        f" on {len(chip.computer.data.inputs)} inputs" if isinstance(chip, ComputingChip) else "",
     )
+    sign = f"; ± = standard deviation over {chips} chips" if chips > 1 else ""
+    today = f"today = {duration(float(times[0]))} after programming"
+    note = f"float {100 * values['mvm/accuracy_ideal']:.2f} %{inputs}{sign}; {today}"
     act = _act(chip, float(times[-1]))
     more = f"; later ones are means from a {act} to the next, worst mostly just before it" if acts else ""
     return f"accuracy           {', '.join(parts)} ({note}{more}{_few_inputs(values)})"
@@ -258,13 +275,13 @@ def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]
     if chip.scenario.lifetime is None or "mvm/time_to_accuracy_loss" not in values:
         return []
     chips, end = values["mvm/time_to_accuracy_loss"], float(coordinates["time"][-1])
-    spread = f"; 5 to 95 % of the chips {span(chips, end, 0.05, 0.95)}" if chips.size > 1 else ""
+    first = float(coordinates["time"][0])
+    spread = f"; 5 to 95 % of the chips: {span(chips, end, 0.05, 0.95, first=first)}" if chips.size > 1 else ""
     if (bands := values.get("mvm/time_to_accuracy_loss_band")) is not None:
         medians = np.quantile(np.where(np.isnan(bands), np.inf, bands), 0.5, axis=-1, method="inverted_cdf")
         spread += f"; medians over the device's band {span(medians, end, 0.0, 1.0)}"
     points = 100 * chip.scenario.lifetime.accuracy_loss
     loss = f"{points:g} point{'' if points == 1 else 's'} below float"
-    first = float(coordinates["time"][0])
     if np.mean(chips <= first) >= 0.5:
         return [f"lasts              not at all: more than {loss} when first read, after {duration(first)} (median{spread})"]
     return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]
@@ -278,11 +295,15 @@ def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
         )
         return f"energy             no inference: the chip stands still and draws {short(float(resting), 'W')}"
     total, last = float(energy[0].sum()), float(energy[-1].sum())
-    parts = {name: e for name, e in zip(coordinates["component"], energy[0]) if e > 0.005 * total}
-    shares = ", ".join(f"{name.replace('_', ' ')} {100 * e / total:.0f} %" for name, e in parts.items())
+    parts = {name: e for name, e in zip(coordinates["component"], energy[0]) if e > 0.005 * total or (name == "array" and e)}
+    percent = {name: f"{100 * e / total:.0f} %" if e > 0.005 * total else "< 1 %" for name, e in parts.items()}
+    shares = ", ".join(f"{name.replace('_', ' ')} {share}" for name, share in percent.items())
     end = f"; {short(last, 'J')} at the end" if abs(last - total) > 0.005 * total else ""
     latency = short(float(values["power/latency"]), "s")
-    return f"energy             {short(total, 'J')} per inference ({shares}){end}, latency {latency}"
+    rate = float(np.atleast_1d(values["power/rate"])[0])
+    often = f"{rate:,.0f}".replace(",", " ") if rate >= 100 else f"{rate:.3g}"
+    draws = f", {short(total * rate, 'W')} at {often} inferences per second" if rate > 0 else ""
+    return f"energy             {short(total, 'J')} per inference{draws} ({shares}){end}, latency {latency}"
 
 
 def _conventional(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
@@ -374,5 +395,6 @@ def _given_back(gains: Floats, chance: Floats, mechanisms: Sequence[str], loss: 
     told = name + "".join(str(mechanisms[order[0]]).partition(" (")[1:])
     back = "all" if best >= 100 * loss else f"{best:.2f}"
     rest = f", without {', '.join(f'{other} {gain:.2f}' for other, gain in more)}" if more else ""
+    rest += "; gains overlap" if best + sum(gain for _, gain in more) > 100 * loss else ""
     them = "them" if name in PLURAL else "it"
     return f"{told}: without {them} {back} of the {points} lost{next_act} would come back{rest}"

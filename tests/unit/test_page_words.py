@@ -78,10 +78,10 @@ def test_a_summary_says_when_nothing_lasts() -> None:
         return _lasts(chip, {"mvm/time_to_accuracy_loss": np.array(losses)}, times)[0].split(None, 1)[1]  # type: ignore[arg-type]
 
     assert said(1.0, 1.0, DAY, np.nan) == (
-        "not at all: more than 1 point below float when first read, after 1 s (median; 5 to 95 % of the chips 1 s to beyond 10 years)"
+        "not at all: more than 1 point below float when first read, after 1 s (median; 5 to 95 % of the chips: when first read to beyond 10 years)"
     )
     assert said(1.0, DAY, 2 * DAY, 3 * DAY).startswith(
-        "1 day to 1 point below float (median; 5 to 95 % of the chips 1 s to 3 days)"
+        "1 day to 1 point below float (median; 5 to 95 % of the chips: when first read to 3 days)"
     )
 
 
