@@ -297,7 +297,7 @@ def test_a_mechanism_that_a_fit_has_from_another_deck_is_told_as_that() -> None:
     chip: Any = SimpleNamespace(scenario=SimpleNamespace(device=device, hybrid=(), lifetime=None))
     [told] = _limits(chip, values, coordinates)
     said = "read noise (of bulk_rram_ucsd, not fitted): without it 5.00 of the 6.00 points lost would come back"
-    assert told.endswith(f"{said}, without retention 3.00")
+    assert told.endswith(f"{said}, without retention 3.00; gains overlap")
 
 
 def test_a_loss_is_beyond_chance_or_told_with_it() -> None:
