@@ -29,6 +29,8 @@ DECKS = ("geometry", "cooling.top", "cooling.bottom", "device", "workload.networ
 MOST_PICTURES = 4
 MOST_LETTERS = 70
 """Of a setting."""
+MOST_OF_A_NAME = 40
+"""Letters of what was set of a result that is called by it."""
 EVEN = 5e-4
 """Share of a value below which a difference is told as none."""
 MULTIPLE = 10.0
@@ -48,13 +50,26 @@ def _refuse_studies(names: Sequence[str], trees: Sequence[xr.DataTree]) -> None:
         raise ResultsError(f"{text}; report {'it' if is_one else 'each'} alone, or name folders of cases: RESULTS/cases/HASH")
 
 
+def _labels(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
+    """What results are called: names, behind those of one name what was set of each, or its place where that is the same."""
+    told = [", ".join(text.rpartition(" -> ")[2] for text in one) for one in overrides]
+    known = [
+        f"{name}: {text if len(text) <= MOST_OF_A_NAME else text[: MOST_OF_A_NAME - 1] + '…'}"
+        for name, text in zip(names, told)
+    ]
+    return [
+        name if names.count(name) == 1 else known[i] if told[i] and known.count(known[i]) == 1 else f"{name} ({i + 1})"
+        for i, name in enumerate(names)
+    ]
+
+
 def beside(trees: Sequence[xr.DataTree]) -> xr.DataTree:
     """A study along ``case`` of results that were run one by one; raises ResultsError when one is a study itself."""
     import xarray as xr
 
     names = [Facts(tree).name for tree in trees]
     _refuse_studies(names, trees)
-    labels = [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    labels = _labels(names, [Facts(tree).json("overrides") or [] for tree in trees])
     root = xr.Dataset({"status": ("case", np.full(len(trees), "done"))}, coords={"case": labels})
     root["summary"] = ("case", np.array([str(tree.attrs.get("summary", "")) for tree in trees]))
     for name in ANSWERS:

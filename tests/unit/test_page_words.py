@@ -219,3 +219,10 @@ def test_curves_over_time_that_lie_on_each_other_are_drawn_once():
     figure = heat_charts.history(Facts(xr.DataTree.from_dict({"/": xr.Dataset(), "/thermal": thermal})))
     assert [mark.label for mark in figure.panels[0].marks] == ["junction", "largest in board"]
     assert "Dots are the instants" in figure.caption
+
+
+def test_results_of_one_name_are_called_by_what_was_set():
+    assert comparison._labels(["a", "b"], [[], []]) == ["a", "b"]
+    set_of = [["cooling.top: air_heat_sink -> cold_plate"], ["cooling.top: air_heat_sink -> forced_air"], []]
+    assert comparison._labels(["s"] * 3, set_of) == ["s: cold_plate", "s: forced_air", "s (3)"]
+    assert comparison._labels(["s"] * 2, [set_of[0]] * 2) == ["s (1)", "s (2)"]
