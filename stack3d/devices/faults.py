@@ -81,9 +81,7 @@ class ColumnClusters(_Faults):
         stay = 1 - 1 / self.mean_length
         share = self.high_resistance + self.low_resistance
         start = _start_rate(share, stay, rows)
-        count = int(rng.binomial(stuck.size, start))
-        places = np.sort(rng.choice(stuck.size, count, replace=False, shuffle=False)) if count else np.empty(0, np.intp)
-        starts = np.transpose(np.unravel_index(places, stuck.shape))
+        starts = np.argwhere(rng.random(stuck.shape) < start)
         lengths = rng.geometric(1 / self.mean_length, len(starts))
         for (array, row, column), length, kind in zip(starts, lengths, self._kinds(rng, len(starts))):
             run = stuck[array, row : row + length, column]
