@@ -115,7 +115,7 @@ class MaterialDeck(DeckModel):
         by_mass = [self.density is not None, self.specific_heat is not None]
         if any(by_mass) if self.heat_capacity is not None else not all(by_mass):
             steady = (
-                "" if any(by_mass) else "; steady temperatures do not depend on it, where it is not known assume 1.6e6 J/m^3/K"
+                "" if any(by_mass) else "; steady temperatures do not depend on it: any number does for them, marked as assumed"
             )
             raise ValueError(f"wants either heat_capacity, or density and specific_heat together{steady}")
         return self
