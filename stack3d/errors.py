@@ -1,17 +1,21 @@
-"""Exception tree of stack3d, with exit codes and nearest-name suggestions."""
+"""Exception tree of stack3d, with exit codes, nearest-name suggestions, and how values are told in messages and labels."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+Label = str | int | float | bool
+"""How a value that is set reads."""
 
 EXIT_OK = 0
 EXIT_OTHER = 1
@@ -250,6 +254,32 @@ def told(value: object) -> str:
 
 MOST_NAMES, MOST_LETTERS = 300, 100
 """Names, and letters of each, that are compared with a wrong one."""
+
+
+def label_of(value: Any) -> Label:
+    """How a swept value reads: itself, the name of a mapping or its keys with their values, or its JSON."""
+    if isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return str(value["name"])
+    if isinstance(value, Mapping) and value:
+        return ", ".join(f"{key} {said}" for key, said in _said_keys(value))
+    return json.dumps(value, default=str)
+
+
+def text_of(value: Any) -> str:
+    """`label_of` as a text."""
+    said = label_of(value)
+    return said if isinstance(said, str) else json.dumps(said)
+
+
+def _said_keys(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys of a mapping, with the text of what each has."""
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner and "name" not in inner:
+            yield from _said_keys(inner, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", text_of(inner)
 
 
 def nearest_names(name: str, allowed: Iterable[str], *, most: int = 3) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from stack3d.decks import power_maps
 from stack3d.decks.finding import BARE_FILES, available, candidates, find, instead, no_file
 from stack3d.decks.mistakes import SET, index_of, steps_of
 from stack3d.decks.named_paths import LAYER_LISTS, PART
-from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean
+from stack3d.errors import DeckError, Problem, ValidityWarning, brief, did_you_mean, text_of
 from stack3d.yamlfile import FileLine, GrammarError, Items, Mapping
 
 _OF_SOLIDS = ((), *(("cylinders", part) for part in ("host", "fill", "core")), ("pattern", "host"), ("pattern", "fill"))
@@ -59,13 +58,8 @@ class Override:
     new: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {_plain_text(self.old)} -> {_plain_text(self.new)}"
-
-
-def _plain_text(value: Any) -> str:
-    if isinstance(value, dict) and "name" in value:
-        return str(value["name"])
-    return "(absent)" if value is None else value if isinstance(value, str) else json.dumps(value)
+        old, new = ("(absent)" if value is None else text_of(value) for value in (self.old, self.new))
+        return f"{self.key}: {old} -> {new}"
 
 
 _AHEAD = {known[:depth] for known in REFERENCES for depth in range(1, len(known))}

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stack3d import fields
-from stack3d.constants import YEAR
 from stack3d.errors import ResultsError
-from stack3d.report import case_limits, page, stack_picture, study_errors
+from stack3d.report import page, stack_picture, study_errors
 from stack3d.report.chart import COLOURS, Figure, Line, Panel, Ribbon, colour_scale, linear, times
+from stack3d.report.differences import differences, is_even, is_within_errors, told_difference, values_among
 from stack3d.report.facts import Facts
-from stack3d.report.study_answers import ANSWERS, PREFIXED, TIME, Answer, has, may_be_more, swept, values_of
-from stack3d.unit_text import duration, short
+from stack3d.report.study_answers import ANSWERS, has, may_be_more, swept, values_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from stack3d.layout import Floats
 
 MOST_KEYS = 80
 """Settings that differ and are listed."""
@@ -31,12 +29,6 @@ MOST_LETTERS = 70
 """Of a setting."""
 MOST_OF_A_NAME = 40
 """Letters of what was set of a result that is called by it."""
-EVEN = 5e-4
-"""Share of a value below which a difference is told as none."""
-MULTIPLE = 10.0
-"""From so many times the first on a value is told as a multiple of it."""
-UNITS = {"°C": "K", "%": "points"}
-"""Unit of a value → that of a difference."""
 LEAD = ("peak", "accuracy", "energy")
 """What the sentence that opens the page tells."""
 
@@ -52,7 +44,7 @@ def _refuse_studies(names: Sequence[str], trees: Sequence[xr.DataTree]) -> None:
 
 def _labels(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
     """What results are called: names, behind those of one name what was set of each, or its place where that is the same."""
-    told = [", ".join(text.rpartition(" -> ")[2] for text in one) for one in overrides]
+    told = [page.typeset(", ".join(text.rpartition(" -> ")[2] for text in one)) for one in overrides]
     known = [
         f"{name}: {text if len(text) <= MOST_OF_A_NAME else text[: MOST_OF_A_NAME - 1] + '…'}"
         for name, text in zip(names, told)
@@ -108,7 +100,7 @@ def sections(study: xr.DataTree, trees: Sequence[xr.DataTree]) -> list[tuple[str
         The same results.
     """
     names, facts = _names(study), [Facts(tree) for tree in trees]
-    made = [_differences(study, facts, names), _settings(facts, names), _pictures(facts, names)]
+    made = [differences(study, facts, names), _settings(facts, names), _pictures(facts, names)]
     for figure in (_accuracies(facts, names), _profiles(facts, names)):
         made.append(None if figure is None else (figure.name, figure.title, page.section(figure, figure.name)))
     return [one for one in (*made, _numbers(facts, names)) if one is not None]
@@ -119,12 +111,12 @@ def sentences(study: xr.DataTree, trees: Sequence[xr.DataTree]) -> list[str]:
     names, facts = _names(study), [Facts(tree) for tree in trees]
     said = []
     for name in LEAD:
-        values = _values(study, name)
-        if values is None or not np.isfinite(values).all() or _is_even(ANSWERS[name], values):
+        values = values_among(study, name)
+        if values is None or not np.isfinite(values).all() or is_even(ANSWERS[name], values):
             continue
         more = values[1] > values[0]
-        told = _difference(ANSWERS[name], values[1], values[0]).lstrip("+−")
-        chance = " (which may be chance)" if _is_within_errors(name, values, facts) else ""
+        told = told_difference(ANSWERS[name], values[1], values[0]).lstrip("+−")
+        chance = " (which may be chance)" if is_within_errors(name, values, facts) else ""
         said.append(
             {
                 "peak": f"{told} {'hotter' if more else 'cooler'} at its hottest place",
@@ -152,137 +144,6 @@ def _unlike(names: Sequence[str], facts: Sequence[Facts]) -> list[str]:
 
 def _names(study: xr.DataTree) -> list[str]:
     return [str(name) for name in study.dataset["case"].values]
-
-
-def _values(study: xr.DataTree, name: str) -> Floats | None:
-    """An answer of every result, None where none has it."""
-    found = study.dataset.get(f"answer_{name}")
-    return None if found is None else np.asarray(found.values, dtype=float)
-
-
-def _known(study: xr.DataTree) -> dict[str, Floats]:
-    """Every answer that some result has."""
-    found = {key: _values(study, key) for key in ANSWERS}
-    return {key: values for key, values in found.items() if values is not None and not np.isnan(values).all()}
-
-
-def _is_even(answer: Answer, values: Floats) -> bool:
-    """Whether values differ by less than is printed of them."""
-    if np.isinf(values).any():
-        return bool((values == values[0]).all())
-    spread = float(np.ptp(values))
-    if isinstance(answer.digits, int):
-        return spread < 0.5 * 10.0**-answer.digits
-    return spread <= EVEN * float(np.abs(values).max())
-
-
-def _difference(answer: Answer, value: float, first: float) -> str:
-    """Text of a difference with its sign, and its share of the first value where a ratio means something."""
-    delta = value - first
-    if not np.isfinite(delta):
-        return ""
-    sign = "+" if delta > 0 else "−"
-    if answer.digits == TIME:
-        told = duration(abs(delta) * YEAR)
-    elif answer.digits == PREFIXED:
-        told = short(abs(delta), answer.unit)
-    else:
-        digits = answer.digits and max(2, answer.digits) if isinstance(answer.digits, int) else None
-        number = answer.brief(abs(delta)) if digits is None else f"{abs(delta):.{digits}f}"
-        told = f"{number} {UNITS.get(answer.unit, answer.unit)}".rstrip()
-    share = f" ({_share(value, first)})" if answer.digits == PREFIXED and first else ""
-    return f"{sign}{told}{share}"
-
-
-def _share(value: float, first: float) -> str:
-    """How much more or less a value is than the first, in per cent; from ten times on as a multiple."""
-    if value / first >= MULTIPLE:
-        return f"{value / first:.3g} times"
-    return f"{100 * (value - first) / abs(first):+.3g} %".replace("-", "−")
-
-
-def _is_within_errors(name: str, values: Floats, facts: Sequence[Facts]) -> bool:
-    """Whether two answers differ by less than their stated errors together, two accuracies by less than the chips scatter."""
-    delta = abs(float(values[1] - values[0]))
-    if name == "peak" or ANSWERS[name].error:
-        return delta < sum(float(np.nan_to_num(study_errors.of_case(one, name))) for one in facts)
-    if name == "accuracy" and all(one.has("mvm/accuracy_mean") for one in facts):
-        ends = [100 * one.values("mvm/accuracy_mean")[-1] for one in facts]
-        return delta < 2 * float(np.sqrt(sum(end.var(ddof=1) / end.size for end in ends if end.size > 1)))
-    return False
-
-
-def _differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str]) -> tuple[str, str, str] | None:
-    """Table of every answer of the results and of their limits, and how they differ from the first."""
-    rows, alike = [], []
-    for key, values in _known(study).items():
-        cut = values_of(study, key, cut=True).values.astype(bool)
-        plain = _texts(ANSWERS[key], values, cut)
-        texts = [study_errors.with_sign(text, error) for text, error in zip(plain, study_errors.beside(study, key))]
-        if len(set(plain)) == 1:
-            alike.append(f"{ANSWERS[key].short_label}: {texts[0]}")
-        else:
-            beside = _beside_first(ANSWERS[key], values, cut, texts)
-            judged = (_judged(key, ANSWERS[key], values, facts, names),) if len(names) == 2 else ()
-            rows.append((ANSWERS[key].label, texts[0], *beside, *judged))
-    kept = [note or "none" for note in case_limits.notes(study)]
-    if len(set(kept)) == 1:
-        alike.append(f"{case_limits.HEAD}: {kept[0]}")
-    elif kept:
-        rows.append((case_limits.HEAD, *kept, *("", "") * (len(names) == 2)))
-    captions = _captions(study, alike)
-    if not rows:
-        return ("differences", "What differs", captions or '<p class="caption">Nothing of what is compared.</p>')
-    more = (f"{names[1]} minus {names[0]}", "better") if len(names) == 2 else ()
-    return ("differences", "What differs", page.table(rows, ("quantity", *names, *more), stacked=True) + captions)
-
-
-def _captions(study: xr.DataTree, alike: Sequence[str]) -> str:
-    """What the sign ± says, and what is the same in all results."""
-    signs = study_errors.meaning(n for n in _known(study) if np.isfinite(study_errors.beside(study, n)).any())
-    said = [f"{signs}."] * bool(signs) + [f"The same in all: {page.typeset('; '.join(alike))}."] * bool(alike)
-    return "".join(f'<p class="caption">{escape(one)}</p>' for one in said)
-
-
-def _texts(answer: Answer, values: Floats, cut: Floats) -> list[str]:
-    """An answer of every result in words."""
-    return ["none" if np.isnan(v) else "at least " * bool(c) + answer.full(float(v)) for v, c in zip(values, cut)]
-
-
-def _beside_first(answer: Answer, values: Floats, cut: Floats, texts: Sequence[str]) -> tuple[str, ...]:
-    """Cells after that of the first result: of two results the second and the difference, else each with its difference.
-
-    Parameters
-    ----------
-    answer : Answer
-    values, cut : ndarray, shape (results,)
-        Of the answer, and whether each may be more.
-    texts : sequence of str
-        Of the values.
-    """
-    told = [_difference(answer, v, values[0]) for v in values[1:]]
-    if len(values) == 2:
-        return (texts[1], f"{told[0]} or more" if told[0] and cut.any() else told[0])
-    return tuple(f"{text} ({one})" if one else text for text, one in zip(texts[1:], told))
-
-
-def _judged(key: str, answer: Answer, values: Floats, facts: Sequence[Facts], names: Sequence[str]) -> str:
-    """Which of two results is better, or why that cannot be said.
-
-    Parameters
-    ----------
-    key : str
-        Of the answer.
-    answer : Answer
-    values : ndarray, shape (2,)
-    facts : sequence of Facts
-    names : sequence of str
-    """
-    if np.isnan(values).any() or key in ("tiers", "conventional_memory", "conventional_technology"):
-        return ""
-    if _is_within_errors(key, values, facts):
-        return "within chance" if key == "accuracy" else "within the stated errors"
-    return names[int(values[1] > values[0]) if answer.larger_is_better else int(values[1] < values[0])]
 
 
 def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:

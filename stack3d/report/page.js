@@ -178,7 +178,8 @@
     });
     const note = document.createElement("p"), out = known.length - shown.length, none = data.names.length - known.length;
     note.className = "caption";
-    note.textContent = [out && `${out} ${out > 1 ? "cases lie" : "case lies"} far outside`, none && `${none} ${none > 1 ? "have" : "has"} no value`].filter(Boolean).join("; ");
+    const unjudged = data.columns.some((c) => c.better) ? [x, y].filter((c) => !c.better).map((c) => c.name) : [];
+    note.textContent = [unjudged.length && `No point is orange: whether more or less is better is not known of ${unjudged.join(" and ")}`, out && `${out} ${out > 1 ? "cases lie" : "case lies"} far outside`, none && `${none} ${none > 1 ? "have" : "has"} no value`].filter(Boolean).join("; ");
     return [svg, note];
   }
 })();

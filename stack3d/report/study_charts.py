@@ -51,8 +51,9 @@ def named(labels: Sequence[str], dimension: str) -> tuple[Sequence[str], str]:
     parts = [re.fullmatch(r"([-+]?[0-9][0-9.eE+-]*) (\S+)", label) for label in labels]
     units = {part[2] for part in parts if part}
     if len(labels) < 2 or len(units) != 1 or not all(parts):
-        return labels, name
-    return [part[1] for part in parts if part], f"{name} [{typeset(units.pop())}]"
+        return [typeset(label) for label in labels], name
+    unit = typeset(f"1 {units.pop()}").removeprefix("1 ")
+    return [part[1] for part in parts if part], f"{name} [{unit}]"
 
 
 def answer_map(tree: xr.DataTree, name: str) -> Figure:
@@ -73,7 +74,7 @@ def answer_map(tree: xr.DataTree, name: str) -> Figure:
         part = array.isel(dict(zip(others, chosen))).transpose(first, second)
         states_there = states.isel(dict(zip(others, chosen))).transpose(first, second)
         where = ", ".join(f"{d} {labels_of(tree, d)[i]}" for d, i in zip(others, chosen))
-        title = ", ".join(v for v in (scale.label, where) if v)
+        title = ", ".join(v for v in (scale.label, typeset(where)) if v)
         panels.append(_grid(tree, title, part, states_there, scale, name, factor))
     return Figure(f"map_{name}", answer.heading, "One box per case. Grey: no value.", tuple(panels))
 

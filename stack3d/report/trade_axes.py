@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stack3d import fields
 from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.fronts import ALIKE
 from stack3d.layout import Floats
@@ -99,7 +100,8 @@ class Measure:
 
 def axes_of(tree: xr.DataTree) -> dict[str, Measure]:
     """All in which the cases of a study differ, what was asked for first."""
-    leading, others = _told(tree) | dict(_set(tree)), _others(tree)
+    told = _told(tree)
+    leading, others = told | dict(_set(tree)), _others(tree, _doubles(told))
     if len(leading) == 1:  # two axes are shown at first: the second is no other reading of the first, nor an error
         [first] = leading.values()
         second = next((name for name, one in others.items() if _is_unlike(first, one)), None)
@@ -244,14 +246,24 @@ def _set(tree: xr.DataTree) -> Iterator[tuple[str, Measure]]:
             yield text, replace(one, kind=SET)
 
 
-def _others(tree: xr.DataTree) -> dict[str, Measure]:
-    """Every number of the cases that differs between them, of all places where these are few, as far as a page has room."""
+def _doubles(told: Collection[str]) -> set[str]:
+    """Output variables that answers tell as they are."""
+    answers = [ANSWERS[name] for name in told if name in ANSWERS]
+    alone = {answer.needs[0] for answer in answers if len(answer.needs) == 1}
+    return alone | {path for path in fields.FIELDS if OUTPUTS.get(path.partition("/")[2]) in told}
+
+
+def _others(tree: xr.DataTree, doubles: set[str]) -> dict[str, Measure]:
+    """Every number of the cases that differs between them, of all places where these are few, as far as a page has room.
+
+    Without `doubles`, which are told already.
+    """
     found, room = dict[str, Measure](), MOST_NUMBERS
     for number in sorted(_numbers(tree), key=lambda one: len(one[1])):
         for name, values, unit in number[1]:
             if room < values.size:
                 return found
-            if _differ(values):
+            if _differ(values) and name not in doubles:
                 room -= values.size
                 found[name] = replace(_measure(name, unit, values, is_judged=False), kind=OTHERS)
     return found

@@ -302,7 +302,7 @@ def _attributes(manifest: Mapping[str, Any], contents: Sequence[Content]) -> dic
         references |= json.loads(text)
     first = contents[0].attrs if contents else {}
     return {
-        "title": first.get("title", manifest["scenario"]),
+        "title": first.get("title") or manifest.get("title") or manifest["scenario"],
         "Conventions": "CF-1.11",
         "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} stack3d {__version__}: study {manifest['scenario']} joined",
         "scenario": manifest["scenario"],

@@ -10,10 +10,10 @@ from typing import Any
 
 from stack3d import decks, yamlfile
 from stack3d.decks import Case
-from stack3d.errors import DeckError
+from stack3d.errors import DeckError, label_of
 from stack3d.schema.levers import ChangeDeck, LeverDeck, LeverListDeck
 from stack3d.schema.sweep import NUMBER
-from stack3d.study.points import SHORT, label_of
+from stack3d.study.points import SHORT
 
 PACKAGED = Path(__file__).resolve().parents[1] / "library" / "levers.yaml"
 """The list that comes with the program."""

@@ -104,6 +104,8 @@ class Plan(ABC):
         Of every case.
     """
 
+    title = ""
+    """Of the scenario, empty where it has none."""
     is_adaptive = False
     """Whether later cases depend on the results of earlier ones."""
 
@@ -189,6 +191,7 @@ class Plan(ABC):
         """What the joined dataset has to know, for ``study.json``."""
         return {
             "scenario": self.name,
+            "title": self.title,
             "until": until,
             "overrides": [f"{key}={value}" for key, value in self.overrides],
             "dimensions": [_dimension(axis) for axis in self.axes],
@@ -303,6 +306,7 @@ class StudyDraft:
         self.tree = yamlfile.read(self.source) if tree is None else tree
         self.overrides = tuple(overrides)
         self.name = str(dict(overrides).get("scenario", self.tree.get("scenario", self.source.stem)))
+        self.title = str(dict(overrides).get("title", self.tree.get("title") or ""))
         self.known: decks.Known = {}
         try:
             sweep = self._sweep()
@@ -409,7 +413,9 @@ def spelled_out(draft: StudyDraft) -> FixedPlan:
     errors = [entry.error for entry in entries if entry.error]
     if draft.axes and len(dropped) + len(errors) == len(entries) and len(set(map(str, errors))) == 1:
         raise errors[0]  # a mistake of the scenario itself is told once
-    return FixedPlan(draft.name, draft.source, draft.overrides, draft.axes, entries)
+    found = FixedPlan(draft.name, draft.source, draft.overrides, draft.axes, entries)
+    found.title = draft.title
+    return found
 
 
 def write_manifest(folder: Path, plan: Plan, until: str | None) -> None:

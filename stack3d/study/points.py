@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 
 from stack3d import fields
-from stack3d.errors import DeckError, Problem, brief
+from stack3d.errors import DeckError, Label, Problem, brief, label_of, text_of
 from stack3d.schema.sweep import IntervalDeck, SampleDeck, SweepDeck
 from stack3d.study.conditions import Condition
 
@@ -31,7 +30,6 @@ MOST_CASES = 1_000_000
 MOST_AXES = 24
 """Lists of values that combine; the dimensions of an array are counted."""
 
-Label = str | int | float | bool
 KeyValue = tuple[str, Any]
 
 
@@ -82,27 +80,6 @@ class Point:
     dropped: str | None = None
 
 
-def label_of(value: Any) -> Label:
-    """How a swept value reads: itself, the name of a mapping or its keys with their values, or its JSON."""
-    if isinstance(value, (str, int, float, bool)):
-        return value
-    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return str(value["name"])
-    if isinstance(value, Mapping) and value:
-        return ", ".join(f"{key} {said}" for key, said in _said_keys(value))
-    return json.dumps(value, default=str)
-
-
-def _said_keys(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys of a mapping, with the text of what each has."""
-    for key, inner in value.items():
-        if isinstance(inner, Mapping) and inner and "name" not in inner:
-            yield from _said_keys(inner, f"{above}{key}.")
-        else:
-            said = label_of(inner)
-            yield f"{above}{key}", said if isinstance(said, str) else json.dumps(said)
-
-
 def dimension_names(keys: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
     """Short, distinct names for swept keys and words that no output variable or dimension has already."""
     taken = {name for f in fields.FIELDS.values() for name in (f.name, *f.dims)}
@@ -149,7 +126,7 @@ def _candidates(key: str, chosen: Mapping[str, str]) -> Iterator[str]:
 def _distinct(labels: Sequence[Label], key: str) -> tuple[Label, ...]:
     """Labels of one type, each once."""
     if any(isinstance(v, (bool, str)) for v in labels):
-        labels = [v if isinstance(v, str) else json.dumps(v) for v in labels]
+        labels = [text_of(v) for v in labels]
     seen: set[Label] = set()
     for label in labels:
         if label in seen:
@@ -282,7 +259,7 @@ def _said(axis: Dimension, position: int) -> str:
     if axis.key == "variant":
         return f"{axis.name}={axis.labels[position]}"
     labels = {key: label_of(value) for key, value in axis.sets[position].items()}
-    return ", ".join(f"{key}={label if isinstance(label, str) else json.dumps(label)}" for key, label in labels.items())
+    return ", ".join(f"{key}={text_of(label)}" for key, label in labels.items())
 
 
 class Points:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from stack3d.decks import Case
-from stack3d.errors import DeckError, Problem, ResultsError
+from stack3d.errors import DeckError, Problem, ResultsError, label_of
 from stack3d.study.absent import Named, check_present
 from stack3d.study.plan import Entry, FixedPlan, Found, Plan, StudyDraft, Tree, with_case
-from stack3d.study.points import Dimension, KeyValue, Point, columns_of, dimension_names, label_of
+from stack3d.study.points import Dimension, KeyValue, Point, columns_of, dimension_names
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Search(Plan):
     ) -> None:
         self.draft = StudyDraft(source, [*overrides, ("sweep", {})], tree)
         super().__init__(self.draft.name, self.draft.source, overrides)
+        self.title = self.draft.title
         self._steps, self._entries, self._begun = steps(), list[Entry](), False
 
     def next(self, found: Sequence[Found]) -> Sequence[Entry]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError
+from stack3d.errors import EXIT_BAD_INPUT, EXIT_SOME_FAILED, DeckError, Problem, ResultsError, label_of
 from stack3d.layout import Floats
 from stack3d.schema.uncertain import UncertainDeck
 from stack3d.study.bands import band_told, changes
@@ -17,7 +17,7 @@ from stack3d.study.correlating import correlation_among
 from stack3d.study.goals import Goal
 from stack3d.study.job import DONE, FAILED, Report
 from stack3d.study.plan import Found, Tree
-from stack3d.study.points import KeyValue, Point, in_order, label_of
+from stack3d.study.points import KeyValue, Point, in_order
 from stack3d.study.search import Search, Steps
 from stack3d.study.sections import as_asked, parsed, placed
 from stack3d.study.sensitivity import Findings, evaluations

@@ -337,3 +337,10 @@ def test_results_deleted_while_others_run_are_told_and_made_again(tmp_path: Path
     with pytest.raises(ResultsError, match="has gone while others ran; run again"):
         list(reports)
     assert sorted(r.status for r in study.run([str(path)], out, Silent(), workers=1)) == [study.DONE, *[study.SKIPPED] * 2]
+
+
+def test_a_study_without_a_result_keeps_its_title(tmp_path: Path) -> None:
+    path = studies.write(tmp_path, "{power.sources.spot.power: ['1e9 W', '2e9 W']}")
+    path.write_text(f"title: Two that melt\n{path.read_text()}")
+    tree = stack3d.sweep(path, output=tmp_path / "out", workers=1)
+    assert set(tree["status"].values.tolist()) == {"failed"} and tree.attrs["title"] == "Two that melt"

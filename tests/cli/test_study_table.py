@@ -9,7 +9,7 @@ import small_study
 from in_process import exit_code
 
 from stack3d import results
-from stack3d.report import cases, comparison, page, study_answers, trade_axes
+from stack3d.report import cases, differences, page, study_answers, trade_axes
 
 
 def test_a_sweep_ends_with_a_table(tmp_path: Path, capfd) -> None:
@@ -134,5 +134,5 @@ def test_a_comparison_says_that_one_of_two_has_no_network(tmp_path: Path, capfd)
 
 def test_a_large_difference_is_a_multiple() -> None:
     power = study_answers.ANSWERS["power"]
-    assert comparison._difference(power, 12.0, 0.15) == "+11.8 W (80 times)"
-    assert comparison._difference(power, 0.15, 12.0) == "−11.8 W (−98.8 %)"
+    assert differences.told_difference(power, 12.0, 0.15) == "+11.8 W (80 times)"
+    assert differences.told_difference(power, 0.15, 12.0) == "−11.8 W (−98.8 %)"

@@ -10,9 +10,10 @@ import xarray as xr
 from stack3d import decks
 from stack3d.case.summary import _lasts, span
 from stack3d.constants import DAY, YEAR
+from stack3d.decks import Override
 from stack3d.heat import HOW
 from stack3d.layout import Rectangle
-from stack3d.report import comparison, heat_charts, life_charts, page, stack_picture, told_first
+from stack3d.report import comparison, differences, heat_charts, life_charts, page, stack_picture, study_charts, told_first
 from stack3d.report.chart import Dot
 from stack3d.report.comparison import beside
 from stack3d.report.facts import Facts
@@ -226,3 +227,24 @@ def test_results_of_one_name_are_called_by_what_was_set():
     set_of = [["cooling.top: air_heat_sink -> cold_plate"], ["cooling.top: air_heat_sink -> forced_air"], []]
     assert comparison._labels(["s"] * 3, set_of) == ["s: cold_plate", "s: forced_air", "s (3)"]
     assert comparison._labels(["s"] * 2, [set_of[0]] * 2) == ["s (1)", "s (2)"]
+
+
+def test_a_mapping_that_was_set_is_told_by_its_keys() -> None:
+    film = Override(
+        "cooling.top", {"name": "air_heat_sink"}, {"film_coefficient": "500 W/m^2/K", "wall": {"thickness": "3 um"}}
+    )
+    assert str(film) == "cooling.top: air_heat_sink -> film_coefficient 500 W/m^2/K, wall.thickness 3 um"
+    labels = comparison._labels(["s", "s"], [[str(film)], ["cooling.top: a -> b"]])
+    assert labels[0].startswith("s: film_coefficient 500 W/m²/K, wall") and "{" not in labels[0]
+
+
+def test_a_difference_carries_both_stated_errors() -> None:
+    peak, theta = (ANSWERS[name] for name in ("peak", "theta_ja"))
+    assert differences.told_difference(peak, 85.0, 80.0, 0.3 + 0.2) == "+5.00 ± 0.5 K"
+    assert differences.told_difference(theta, 1.5, 2.0, 0.02).endswith("± 0.02 K/W")
+    assert differences.told_difference(peak, 85.0, 80.0) == "+5.00 K"
+
+
+def test_units_of_an_axis_are_printed_as_on_the_page() -> None:
+    assert study_charts.named(["3 um", "5 um"], "layer.thickness")[1] == "layer.thickness [µm]"
+    assert study_charts.named(["film_coefficient 500 W/m^2/K", "cold_plate"], "top")[0][0].endswith("W/m²/K")

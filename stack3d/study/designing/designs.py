@@ -12,7 +12,7 @@ from typing import Any
 from stack3d.schema.optimise import VaryDeck
 from stack3d.schema.sweep import IntervalDeck
 from stack3d.study.conditions import Condition
-from stack3d.study.points import Dimension, KeyValue, Point, axes_of, dimension_names, in_order, label_of, value_at
+from stack3d.study.points import Dimension, KeyValue, Point, axes_of, dimension_names, in_order, value_at
 from stack3d.units import quantity
 
 Positions = tuple[int | float, ...]
@@ -68,7 +68,7 @@ class Choice:
         """The position in words, by the first of the keys that it sets."""
         if self.axis is not None:
             return f"{self.name} {self.axis.labels[int(position)]}"
-        return f"{self.name} {label_of(self.sets(position)[self.key])}"
+        return f"{self.name} {self.sets(position)[self.key]}"
 
 
 def _is_ordered(labels: Sequence[Any]) -> bool:
