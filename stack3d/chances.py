@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,33 @@ def variance_over_inputs(changes: NDArray[np.float64], change: NDArray[np.float6
     least, size = (1.0 - 1.0 / n) / n**2 if n > 1 else 1.0, np.minimum(np.abs(change), 1.0)
     known = variance_over(changes)
     return np.maximum(np.where(np.isnan(known), size * (1.0 - size) / n, known), least)
+
+
+def median_held(n: int) -> tuple[int, int] | None:
+    """Places, in order of size, of the values between which the median of all there are lies with a confidence of `SURE`.
+
+    Parameters
+    ----------
+    n : int
+        Values drawn independently.
+
+    Returns
+    -------
+    tuple of int or None
+        The first is 0; None of so few that not even the least and the largest are sure enough.
+
+    References
+    ----------
+    .. [1] H. A. David, H. N. Nagaraja, "Order Statistics", 3rd ed., Wiley (2003), section 7.1: the number of values below the
+       median is binomial.
+    """
+    below, chance = 0, 0.5**n  # that no more than `below` values lie under the median
+    if 2 * chance > 1 - SURE:
+        return None
+    while 2 * (chance + comb(n, below + 1) * 0.5**n) <= 1 - SURE:
+        below += 1
+        chance += comb(n, below) * 0.5**n
+    return below, n - 1 - below
 
 
 def range_held(values: NDArray[np.float64]) -> tuple[float, float, float]:

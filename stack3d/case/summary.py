@@ -9,6 +9,7 @@ import numpy as np
 
 from stack3d import fields
 from stack3d.case import floor
+from stack3d.case.lasting import lasts
 from stack3d.chances import standard_error
 from stack3d.chip import Chip, ComputingChip
 from stack3d.constants import YEAR, ZERO_CELSIUS
@@ -28,25 +29,6 @@ FEW_INPUTS = 100
 """Test inputs below which a summary says how few they are: one of them counts more than a point."""
 FLAT = 1e-3
 """Peak over layer mean, as a share of the rise, below which a place of the peak says nothing."""
-
-
-def span(times: Floats, end: float, *shares: float, first: float = 0.0) -> str:
-    """Text of quantiles of times that a life of length `end` may not reach, NaN; [s], [s], [-].
-
-    Parameters
-    ----------
-    times : ndarray
-        [s]
-    end : float
-        [s]
-    *shares : float
-        Of the quantiles.
-    first : float
-        When chips are first read: what is below then has not lasted at all. [s]
-    """
-    found = np.quantile(np.where(np.isnan(times), np.inf, times), shares, method="inverted_cdf")
-    told = (duration(float(t)) if t > first else "when first read" for t in found)
-    return " to ".join(text if np.isfinite(t) else f"beyond {duration(end)}" for t, text in zip(found, told))
 
 
 def summarise(
@@ -93,10 +75,10 @@ def summarise(
     if "mvm/accuracy" in values:
         lines += [
             _accuracy(chip, values, coordinates),
-            *_lasts(chip, values, coordinates),
-            _energy(values, coordinates),
+            *lasts(chip, values, coordinates),
+            _energy(values, coordinates) + _apart(chip),
             _conventional(chip, values, coordinates),
-            _mapped(values),
+            _mapped(chip, values),
             *floor.told(values, coordinates),
             *_throttled(chip, values),
             *_limits(chip, values, coordinates),
@@ -180,7 +162,8 @@ def _peak(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any],
     error = _error(values, f"layer_temperature_{of_layers}", hottest)
     when = "" if warmest is None else _at_its_time(chip, float(values["thermal/peak_time"]))
     watts = short(float(there["thermal/heat_in"]), "W")
-    told = f"{peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place} ({rise:.2f} K over ambient, {watts}){when}"
+    numerical = "; ± of the mesh alone" if error else ""
+    told = f"{peak - ZERO_CELSIUS:.2f}{error} degC in {layer}, {place} ({rise:.2f} K over ambient, {watts}{numerical}){when}"
     higher = _higher(chip, values, coordinates)
     return f"peak temperature   {f'{higher}; {told}, mean of the first epoch' if higher else told}"
 
@@ -240,7 +223,7 @@ def _accuracy(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, A
 
     def known(index: int) -> str:
         """The least and the largest mean accuracy at an instant by what is not known of the device."""
-        if band is None:
+        if band is None or (acts and index == 0):  # bands of policies are over periods, as later readings are
             return ""
         means = 100 * band[:, index].mean(axis=-1)
         return f", {means.min():.2f} to {means.max():.2f} % over {doubt}"
@@ -268,23 +251,6 @@ def _few_inputs(values: Mapping[str, Any]) -> str:
     if "mvm/input_accuracy" not in values or (n := np.shape(values["mvm/input_accuracy"])[-1]) >= FEW_INPUTS:
         return ""
     return f"; {n} test input{'s' * (n > 1)} alone, of which one counts {100 / n:.3g} points"
-
-
-def _lasts(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> list[str]:
-    """Time to the loss that the scenario states."""
-    if chip.scenario.lifetime is None or "mvm/time_to_accuracy_loss" not in values:
-        return []
-    chips, end = values["mvm/time_to_accuracy_loss"], float(coordinates["time"][-1])
-    first = float(coordinates["time"][0])
-    spread = f"; 5 to 95 % of the chips: {span(chips, end, 0.05, 0.95, first=first)}" if chips.size > 1 else ""
-    if (bands := values.get("mvm/time_to_accuracy_loss_band")) is not None:
-        medians = np.quantile(np.where(np.isnan(bands), np.inf, bands), 0.5, axis=-1, method="inverted_cdf")
-        spread += f"; medians over the device's band {span(medians, end, 0.0, 1.0)}"
-    points = 100 * chip.scenario.lifetime.accuracy_loss
-    loss = f"{points:g} point{'' if points == 1 else 's'} below float"
-    if np.mean(chips <= first) >= 0.5:
-        return [f"lasts              not at all: more than {loss} when first read, after {duration(first)} (median{spread})"]
-    return [f"lasts              {span(chips, end, 0.5)} to {loss} (median{spread})"]
 
 
 def _energy(values: Mapping[str, Any], coordinates: Mapping[str, Any]) -> str:
@@ -323,11 +289,18 @@ def _conventional(chip: Chip, values: Mapping[str, Any], coordinates: Mapping[st
     return f"conventional       {node}{short(size, 'B')} of weights: {'. '.join(each)}"
 
 
-def _mapped(values: Mapping[str, Any]) -> str:
-    """Arrays of the network and the share of their cells that hold a weight of it."""
+def _apart(chip: Chip) -> str:
+    """What the energy of an inference leaves out: the explicit power."""
+    watts = sum(source.power for source in chip.sources)
+    return f"; the {short(float(watts), 'W')} of power.sources and floorplans apart" if watts else ""
+
+
+def _mapped(chip: Chip, values: Mapping[str, Any]) -> str:
+    """Arrays of the network, the sites there are and the share of their cells that hold a weight of it."""
     tiles = values["power/matrix_tiles"]
     share = float(np.sum(tiles * values["power/matrix_utilisation"]) / np.sum(tiles))
-    return f"mapping            {int(np.sum(tiles))} tiles, {100 * share:.0f} % of their cells at work"
+    sites = f" on {len(chip.sites)} sites" if isinstance(chip, ComputingChip) else ""
+    return f"mapping            {int(np.sum(tiles))} tiles{sites}, {100 * share:.0f} % of their cells at work"
 
 
 def _throttled(chip: Chip, values: Mapping[str, Any]) -> list[str]:

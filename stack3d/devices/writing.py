@@ -11,6 +11,7 @@ from stack3d.devices.bound import CLOCKS, BoundLaws
 from stack3d.devices.cell_arrays import fits, paired_normal, streams
 from stack3d.devices.laws import EnduranceLaw, Reals
 from stack3d.devices.state import HEALTHY, STUCK_HIGH, STUCK_LOW, CellState
+from stack3d.errors import DeckError
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,21 @@ class Writing(BoundLaws):
         error = self.programming.draw(rng, goal.shape, goal.dtype)
         error *= sd
         return self.truncation.bound(goal + shift, sd, error, self.device)
+
+    def damage_at(self, share: float) -> float:
+        """Damage at which a `share` [-] of the cells is worn out; infinite without a law of endurance. [-]"""
+        if self.endurance is None:
+            return np.inf
+        try:
+            self.endurance.log_survival(np.ones(()))
+        except DeckError:  # of a law that states no distribution of lives
+            return 1.0
+        low, high = -12.0, 6.0  # decades
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            worn = -np.expm1(self.endurance.log_survival(np.array(10.0**middle))) >= share
+            low, high = (low, middle) if worn else (middle, high)
+        return float(10.0**high)
 
     def damage_rate(self, temperature: ArrayLike) -> Reals:
         """Share of the life's scale that one write-verify at `temperature` [K] costs. [-]"""

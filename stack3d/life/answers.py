@@ -19,9 +19,13 @@ from stack3d.progress import Observer, Stopwatch
 from stack3d.record import Record
 from stack3d.schema import LifetimeDeck
 
+WORN = 1e-3
+"""Share of the cells of a layer that is worn out when its endurance counts as used up: stuck cells, which cost accuracy
+long before half of them are worn (some 0.8 points each thousandth in a small CNN). Assumed. [-]"""
+
 
 def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval: float) -> float:
-    """Time until Miner's sum of a cell reaches 1 when all cells are written once per `interval`; the first layer to go. [s].
+    """Time until `WORN` of the cells are worn out when all are written once per `interval`; the first tile to go. [s].
 
     Parameters
     ----------
@@ -31,15 +35,19 @@ def endurance_at_hold(computer: Computer, hottest: NDArray[np.float64], interval
     interval : float
         [s]
     """
+    ends = {layer: device.damage_at(WORN) for layer, device in computer.devices.items()}
     rates = [float(computer.devices[t.layer].damage_rate(np.asarray(hottest[i]))) for i, t in enumerate(computer.tiles)]
-    worst = max(rates)
-    return interval / worst if worst > 0 else np.inf
+    return min((interval * ends[t.layer] / rate for t, rate in zip(computer.tiles, rates) if rate > 0), default=np.inf)
 
 
 def endurance_left(life: Life, endurance: float) -> float:
     """What is left of `endurance` [s] after the wear of the layer that is worn most. [s]"""
-    worst = max(float(np.mean(state.damage, dtype=np.float64)) for state in life.population.states.values())
-    return max(0.0, 1.0 - worst) * endurance
+    devices = life.computer.devices
+    worn = [
+        float(np.mean(state.damage, dtype=np.float64)) / devices[layer].damage_at(WORN)
+        for layer, state in life.population.states.items()
+    ]
+    return max(0.0, 1.0 - max(worn)) * endurance
 
 
 def ohmic_error(computer: Computer, layer: str) -> float:

@@ -29,6 +29,9 @@ from stack3d.report.chart import (
 from stack3d.report.facts import Facts
 from stack3d.unit_text import duration
 
+ALIKE = 1.0
+"""Difference of temperatures below which what tiers hold differs by more than what heat does to it. [K]"""
+
 
 def _band_of(facts: Facts) -> str:
     """What the ends of a band of accuracy are."""
@@ -208,7 +211,7 @@ def conductance(facts: Facts) -> Figure:
     panels = [Panel("histogram", x, y, tuple(marks))]
     if facts.has("reliability/conductance_error_mean", "reliability/conductance_error_std"):
         panels.append(_drift(facts))
-        caption += " Drift in the coolest and the hottest tier that hold cells."
+        caption += f" Drift in the coolest and the hottest tier that hold cells{_apart(facts)}."
     return Figure("conductance", "Conductances now and at the end", caption, tuple(panels))
 
 
@@ -220,6 +223,12 @@ def _extreme_tiers(facts: Facts) -> dict[int, str]:
     heat = facts.last("thermal/temperature_mean")[filled]
     low, high = int(filled[heat.argmin()]), int(filled[heat.argmax()])
     return {low: f"tier {low}"} if low == high else {low: f"tier {low} (coolest)", high: f"tier {high} (hottest)"}
+
+
+def _apart(facts: Facts) -> str:
+    """How far apart these are, where that explains nothing: tiers hold other matrices, too."""
+    heat = facts.last("thermal/temperature_mean")[list(_extreme_tiers(facts))]
+    return f", {np.ptp(heat):.2g} K apart: they differ by what they hold" if 0 < np.ptp(heat) < ALIKE else ""
 
 
 def _drift(facts: Facts) -> Panel:
@@ -301,11 +310,17 @@ def _hold(facts: Facts) -> str:
     interval, endurance = (float(facts.values(f"reliability/hold_{n}")) for n in ("interval", "endurance"))
     if not np.isfinite(interval):
         return "No refresh is needed to hold the accuracy."
-    years = f"for {duration(endurance)}" if endurance < 100 * YEAR else "for more than a hundred years"
-    lasts = f"the hottest cells endure that {years}" if np.isfinite(endurance) else "the cells endure that"
+    deck = facts.scenario.get("lifetime") or {}
+    points = 100 * units.parse(deck.get("accuracy_loss", 0.01), "fraction")
+    within = f"{points:g} point{'' if points == 1 else 's'} of freshly written chips"
+    told = f"A refresh every {duration(interval)} holds the mean accuracy within {within}{_hold_band(facts)}, wear apart"
+    if not np.isfinite(endurance):
+        return f"{told}: the device states no endurance."
+    years = duration(endurance) if endurance < 100 * YEAR else "more than a hundred years"
     left = float(facts.values("reliability/endurance_left")) if facts.has("reliability/endurance_left") else np.inf
-    rest = f", and {duration(left)} after what this run has worn" if left < 100 * YEAR else ""
-    return f"A refresh every {duration(interval)} holds the accuracy{_hold_band(facts)}; {lasts}{rest}."
+    after = f", {duration(left)} after what this run has worn" if left < 100 * YEAR else ""
+    rest = after if left else ", and this run has worn them by more"
+    return f"{told}: at that rate one in a thousand of the hottest cells is worn out after {years}{rest}."
 
 
 def _hold_band(facts: Facts) -> str:

@@ -252,7 +252,7 @@ def _spot(facts: Facts, slabs: Sequence[DrawnSlab], place: _Drawing, scale: Colo
     """
     at = next(i for i, slab in enumerate(slabs) if slab.is_hottest)
     slab, text = slabs[at], f"hottest {slabs[at].peak:.{digits}f} °C"
-    if not facts.has("thermal/hot_spot") or slab.peak - slab.mean < SAME * (scale.high - scale.low):
+    if not facts.has("thermal/hot_spot") or slab.peak - slab.mean < SAME * np.ptp(temperatures(facts)):
         x, y = LEFT + 0.5 * WIDE, place.at(at, place.x0, 0.5 * (slab.layer.extent.y0 + slab.layer.extent.y1))[1]
         text = f"{text}, all over the layer"
         return Spot(_written(x, y, text, "middle", _fill(slab.mean, scale)), x + 0.5 * LETTER * len(text), y)

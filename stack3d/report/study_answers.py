@@ -14,6 +14,7 @@ from stack3d.constants import YEAR, ZERO_CELSIUS
 from stack3d.errors import ResultsError, unknown_name
 from stack3d.layout import Floats
 from stack3d.report.facts import Facts
+from stack3d.report.lives import median_life, outlives
 from stack3d.unit_text import duration
 
 if TYPE_CHECKING:
@@ -139,28 +140,6 @@ def _accuracy(*readings: xr.DataArray) -> xr.DataArray:
     return 100 * last(readings[-1]).mean("sample")
 
 
-def _life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
-    """Median over the chips, which half of them or more reach, as in a summary; NaN where a case has no accuracy.
-
-    Chips that last longer count as the end of the run, those that are below already when they are first read as nothing.
-    """
-    import xarray as xr
-
-    known, chips = accuracy.notnull().any("sample"), accuracy.notnull().any("time")
-    first, end = (getattr(accuracy["time"].where(known), ends)("time") for ends in ("min", "max"))
-    lives = loss.where(~(loss <= first), 0.0).fillna(end).where(chips)
-    ordered = xr.apply_ufunc(np.sort, lives, input_core_dims=[["sample"]], output_core_dims=[["sample"]])  # NaN come last
-    middle = ((chips.sum("sample") + 1) // 2 - 1).clip(min=0)
-    median: xr.DataArray = ordered.isel(sample=middle) / YEAR
-    return median
-
-
-def _outlives(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:
-    """Whether the median chip is as good as that until the end of the run."""
-    chips = accuracy.notnull().any("time")
-    return (chips & loss.isnull()).sum("sample") > 0.5 * chips.sum("sample")
-
-
 def _tiers(temperature: xr.DataArray) -> xr.DataArray:
     """How many tiers a case has; NaN where it has no temperature."""
     known = temperature.notnull()
@@ -239,12 +218,12 @@ ANSWERS: Mapping[str, Answer] = {
         "median time to the stated loss below float",
         "years",
         ("mvm/time_to_accuracy_loss", "mvm/accuracy"),
-        _life,
+        median_life,
         True,
         TIME,
         at_zero="lost when first read",
         at_zero_in_box="lost",
-        cut=_outlives,
+        cut=outlives,
     ),
     "error": Answer(
         "error of the logits", "% of their rms", ("mvm/logit_error",), lambda e: 100 * last(e).mean("sample"), False, 1

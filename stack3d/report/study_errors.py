@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stack3d.chances import median_held
 from stack3d.layout import Floats
 from stack3d.report.facts import Facts
+from stack3d.report.lives import ordered_lives
 from stack3d.report.study_answers import ANSWERS, has, last, swept
 from stack3d.report.told_first import peak
 
@@ -47,6 +49,20 @@ def of_case(facts: Facts, name: str) -> float:
     return float(facts.last(error)) if error and facts.has(error) else np.nan
 
 
+def median_lives(tree: xr.DataTree) -> list[str]:
+    """Between which times the median life of each case lies with a confidence of 95 %; empty where nobody can say."""
+    answer = ANSWERS["life"]
+    if not Facts(tree).has(*answer.needs):
+        return [""] * int(tree.dataset["status"].size)
+    lives, count = ordered_lives(*(Facts(tree).get(path) for path in answer.needs))
+    rows = lives.transpose(*swept(tree), "sample").values.reshape(-1, lives.sizes["sample"])
+    told = []
+    for row, n in zip(rows, count.transpose(*swept(tree)).values.ravel()):
+        ends = [answer.brief(float(row[place])) if row[place] else "0" for place in median_held(int(n)) or ()]
+        told.append(f" ({' to '.join(dict.fromkeys(ends))})" if ends else "")
+    return told
+
+
 def with_sign(text: str, error: float) -> str:
     """Text of an answer with what stands behind the sign ±, before the unit; as it is where nothing does."""
     value, _, unit = text.rpartition(" ")
@@ -61,7 +77,8 @@ def meaning(names: Iterable[str]) -> str:
         [f"of {' and '.join(['a peak'] * ('peak' in names) + figures)}: the stated error"] if figures or "peak" in names else []
     )
     parts += [OF_CHIPS] if "accuracy" in names else []
-    return f"± {', '.join(parts)}" if parts else ""
+    lives = "lasts: the median chip, in brackets between what it lies with a confidence of 95 %"
+    return "; ".join([f"± {', '.join(parts)}"] * bool(parts) + [lives] * ("life" in names))
 
 
 def _of_peaks(tree: xr.DataTree) -> Floats:

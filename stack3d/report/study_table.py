@@ -54,7 +54,7 @@ def study_lines(tree: xr.DataTree) -> list[str]:
     lines = _aligned([heads, *rows[:MOST_ROWS]])
     if len(rows) > MOST_ROWS:
         lines.append(f"… and {len(rows) - MOST_ROWS} cases more: `stack3d report` has all")
-    said = study_errors.meaning(n for n in _shown(tree) if np.isfinite(study_errors.beside(tree, n)).any())
+    said = study_errors.meaning(n for n in _shown(tree) if _is_signed(tree, n))
     return [*lines, said] if said else lines
 
 
@@ -84,10 +84,14 @@ def _texts(tree: xr.DataTree, name: str, factor: float) -> list[str]:
     """An answer of each case with what stands behind ±, over the factor of its column; empty where a case has none."""
     answer, values = ANSWERS[name], values_of(tree, name).values.astype(float).ravel()
     cut = values_of(tree, name, cut=True).values.ravel() if answer.cut else np.zeros(values.size)
-    return [
-        "" if np.isnan(v) else f"{'≥ ' * bool(c)}{answer.brief(v, factor)}{'' if np.isnan(e) else f' ± {e:.2g}'}"
-        for v, c, e in zip(values, cut, study_errors.beside(tree, name))
-    ]
+    errors = [f" ± {e:.2g}" * (not np.isnan(e)) for e in study_errors.beside(tree, name)]
+    signs = study_errors.median_lives(tree) if name == "life" else errors
+    return ["" if np.isnan(v) else f"{'≥ ' * bool(c)}{answer.brief(v, factor)}{sign}" for v, c, sign in zip(values, cut, signs)]
+
+
+def _is_signed(tree: xr.DataTree, name: str) -> bool:
+    """Whether something stands behind an answer of some case that says how sure it is."""
+    return any(study_errors.median_lives(tree)) if name == "life" else bool(np.isfinite(study_errors.beside(tree, name)).any())
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -138,5 +142,5 @@ def table(tree: xr.DataTree) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def told_signs(tree: xr.DataTree) -> str:
     """What the sign ± says in the table of all cases, as a sentence; empty where it does not stand there."""
-    said = study_errors.meaning(n for n in _differing(tree) if np.isfinite(study_errors.beside(tree, n)).any())
+    said = study_errors.meaning(n for n in _differing(tree) if _is_signed(tree, n))
     return f"{said}." if said else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stack3d import units
+from stack3d.chances import median_held
 from stack3d.constants import ZERO_CELSIUS
 from stack3d.layout import Floats, hottest_layer
 from stack3d.report import case_limits
@@ -90,7 +91,16 @@ def _lasts(facts: Facts) -> str:
         return f"At least half of the chips stay {within} to the end."
     if facts.has("mvm/accuracy") and half <= float(facts.get("mvm/accuracy")["time"].values[0]):
         return f"Half of the chips or more are not {within} when they are first read."
-    return f"Half of the chips stay {within} for {duration(half)}."
+    return f"Half of the chips stay {within} for {duration(half)}{_sure(times)}."
+
+
+def _sure(times: Floats) -> str:
+    """Between which times the median lies with a confidence of 95 %."""
+    places = median_held(times.size)
+    if places is None:
+        return " (of so few chips nobody can say how sure)" if times.size > 1 else ""
+    low, high = np.sort(np.where(np.isnan(times), np.inf, times))[list(places)]
+    return f" (95 % sure: {duration(float(low))} to {duration(float(high)) if np.isfinite(high) else 'beyond the end'})"
 
 
 def _limit(facts: Facts) -> str:

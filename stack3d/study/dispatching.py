@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import threading
 import time
@@ -32,6 +33,30 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 """Environment of local workers. Dask's own also trims the heap at every turn, which doubles the time of array work."""
 PATIENCE = 60.0
 """How long a cluster may be without any worker. [s]"""
+
+
+GUARD = 'put the call of stack3d below `if __name__ == "__main__":`, since every worker imports the script; or set workers=1'
+"""What a script does whose workers cannot start."""
+
+
+def leave_if_a_worker_starts() -> None:
+    """End a worker whose script calls for a study again while it is imported: the process that started it tells why."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """A ResultsError where no worker starts, in place of what Dask and its workers say."""
+    import logging
+
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("Nanny failed"):
+            raise
+        logging.disable(logging.CRITICAL)
+        raise ResultsError(f"no worker starts. In a script {GUARD}") from None
 
 
 def workers_for(n_cases: int) -> int:
@@ -119,6 +144,7 @@ def on_workers(queue: Queue, watch: StudyObserver, n: int) -> Iterator[Report]:
     from distributed.system import MEMORY_LIMIT
 
     with (
+        _told_in_one_line(),
         _quiet_end(),
         dask.config.set(
             {"distributed.nanny.pre-spawn-environ": ONE_THREAD, "distributed.worker.multiprocessing-method": "forkserver"}

@@ -14,7 +14,7 @@ from stack3d.decks import Case
 from stack3d.errors import DeckError, DiskFullError, ResultsError, Stack3dError
 from stack3d.progress import Observer, Silent, StudyObserver
 from stack3d.storage import locked
-from stack3d.study.dispatching import Queue, here, on_cluster, on_workers, workers_for
+from stack3d.study.dispatching import Queue, here, leave_if_a_worker_starts, on_cluster, on_workers, workers_for
 from stack3d.study.job import DONE, FAILED, SKIPPED, Job, Report, clear_checkpoint, never_run
 from stack3d.study.plan import Entry, Found, Plan, write_manifest
 from stack3d.study.planning import plan
@@ -123,6 +123,7 @@ def run(
     Report
         Per case, as they end; what is skipped first. At the end what each search has found.
     """
+    leave_if_a_worker_starts()
     ranks = Ranks.here()
     if ranks.is_parallel and (workers not in (None, 1) or scheduler):
         raise DeckError("with MPI all processes work on one case after the other: leave --workers and --scheduler away")

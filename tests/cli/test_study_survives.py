@@ -344,3 +344,11 @@ def test_a_study_without_a_result_keeps_its_title(tmp_path: Path) -> None:
     path.write_text(f"title: Two that melt\n{path.read_text()}")
     tree = stack3d.sweep(path, output=tmp_path / "out", workers=1)
     assert set(tree["status"].values.tolist()) == {"failed"} and tree.attrs["title"] == "Two that melt"
+
+
+def test_a_script_without_its_guard_is_told_in_one_line(tmp_path: Path) -> None:
+    studies.write(tmp_path, WIDE.format(n=2))
+    (tmp_path / "script.py").write_text("import stack3d\nstack3d.sweep('small.yaml', workers=2, output='out')\n")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("Traceback") == 1
+    assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stack3d.chances import ENOUGH, SHARE, SURE, for_few, range_held, standard_error, variance_over, variance_over_inputs
+from stack3d.chances import (
+    ENOUGH,
+    SHARE,
+    SURE,
+    for_few,
+    median_held,
+    range_held,
+    standard_error,
+    variance_over,
+    variance_over_inputs,
+)
 
 
 def test_variance_of_a_mean() -> None:
@@ -61,3 +71,19 @@ def test_a_bootstrap_of_few_is_widened(n: int) -> None:
     held = np.mean(np.abs(values.mean(axis=1)) <= 1.96 * for_few(n) * drawn)
     assert abs(held - SURE) < 0.02
     assert np.mean(np.abs(values.mean(axis=1)) <= 1.96 * drawn) < (0.85 if n == 4 else 0.95)
+
+
+@pytest.mark.parametrize("n", [6, 8, 16, 32, 64])
+def test_the_median_lies_between_two_places_as_often_as_stated(n: int) -> None:
+    places = median_held(n)
+    assert places is not None and places[0] == n - 1 - places[1]
+    rng = np.random.default_rng(n)
+    ordered = np.sort(rng.exponential(size=(20_000, n)), axis=1)
+    median = np.log(2.0)
+    held = np.mean((ordered[:, places[0]] <= median) & (median <= ordered[:, places[1]]))
+    inside = np.mean((ordered[:, places[0] + 1] <= median) & (median <= ordered[:, places[1] - 1]))
+    assert held > 0.945 and inside < 0.96  # as sure as said, and no wider than that takes
+
+
+def test_few_chips_say_nothing_of_their_median() -> None:
+    assert median_held(5) is None and median_held(1) is None and median_held(6) == (0, 5)

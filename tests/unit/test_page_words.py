@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from stack3d import decks
-from stack3d.case.summary import _lasts, span
+from stack3d.case.lasting import lasts, median_span, span
 from stack3d.constants import DAY, YEAR
 from stack3d.decks import Override
 from stack3d.heat import HOW
@@ -67,7 +67,8 @@ def test_every_page_says_the_same_median_life(losses: tuple[float, ...]) -> None
     facts = lived(*losses)
     half = duration(sorted(losses, key=lambda t: np.nan_to_num(t, nan=np.inf))[(len(losses) - 1) // 2])
     assert span(np.array(losses), 10 * YEAR, 0.5) == half == told_life(facts)
-    assert f"Half of the chips stay within 1 point of that for {half}." in told_first.sentences(facts)
+    told = f"Half of the chips stay within 1 point of that for {half} (of so few chips nobody can say how sure)."
+    assert told in told_first.sentences(facts)
     assert life_charts.accuracy(facts).caption.endswith(f"at some time within 10 years, half of all chips within {half}.")
 
 
@@ -76,14 +77,21 @@ def test_a_summary_says_when_nothing_lasts() -> None:
     times = {"time": np.array([1.0, 10 * YEAR])}
 
     def said(*losses: float) -> str:
-        return _lasts(chip, {"mvm/time_to_accuracy_loss": np.array(losses)}, times)[0].split(None, 1)[1]  # type: ignore[arg-type]
+        return lasts(chip, {"mvm/time_to_accuracy_loss": np.array(losses)}, times)[0].split(None, 1)[1]  # type: ignore[arg-type]
 
     assert said(1.0, 1.0, DAY, np.nan) == (
-        "not at all: more than 1 point below float when first read, after 1 s (median; 5 to 95 % of the chips: when first read to beyond 10 years)"
+        "not at all: more than 1 point below float when first read, after 1 s (median of 4 chips, too few to say how sure; 5 to 95 % of the chips: when first read to beyond 10 years)"
     )
     assert said(1.0, DAY, 2 * DAY, 3 * DAY).startswith(
-        "1 day to 1 point below float (median; 5 to 95 % of the chips: when first read to 3 days)"
+        "1 day to 1 point below float (median of 4 chips, too few to say how sure; 5 to 95 % of the chips: when first read to 3 days)"
     )
+
+
+def test_a_median_life_says_between_what_it_lies() -> None:
+    losses = [k * DAY for k in range(1, 17)]
+    assert " for 8 days (95 % sure: 4 days to 13 days)." in " ".join(told_first.sentences(lived(*losses)))
+    assert median_span(np.array(losses), 10 * YEAR) == "median of 16 chips, 95 % sure: 4 days to 13 days"
+    assert median_span(np.full(16, 1.0), YEAR, first=1.0).endswith("95 % sure: when first read")
 
 
 def test_chips_lost_at_once_and_never_are_told_so() -> None:

@@ -163,6 +163,17 @@ def test_halving_the_step_changes_less_than_chance() -> None:
     assert abs(few.mean() - many.mean()) < many.std(ddof=1) / np.sqrt(8)
 
 
+def test_the_damage_at_which_a_share_is_worn_is_that_of_the_lives() -> None:
+    """Of 400,000 drawn lives as many end below it, by the law and by counting; Miner's sum of 1 comes when most are worn."""
+    device = build_device(case().scenario.device)
+    law = device.endurance
+    assert law is not None
+    lives = law.life(np.random.default_rng(1), (400_000,), np.dtype(np.float64))
+    for share in (1e-3, 1e-2, 0.5):
+        assert np.mean(lives < device.damage_at(share)) == pytest.approx(share, abs=4 * np.sqrt(share / 400_000))
+    assert device.damage_at(1 - np.exp(-1)) == pytest.approx(1.0, rel=1e-9)
+
+
 def test_hourly_refresh_holds_until_miner_ends_it() -> None:
     """Damage grows by one write's share per hour; the accuracy stays until the damage reaches lives of about one."""
     period = 3600.0
