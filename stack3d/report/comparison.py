@@ -44,7 +44,9 @@ def _refuse_studies(names: Sequence[str], trees: Sequence[xr.DataTree]) -> None:
 
 def _labels(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
     """What results are called: names, behind those of one name what was set of each, or its place where that is the same."""
-    told = [page.typeset(", ".join(text.rpartition(" -> ")[2] for text in one)) for one in overrides]
+    shared = set.intersection(*map(set, overrides))  # what all were set to tells none apart
+    own = [[text.rpartition(" -> ")[2] for text in one if text not in shared] for one in overrides]
+    told = [page.typeset(", ".join(texts)) for texts in own]
     known = [
         f"{name}: {text if len(text) <= MOST_OF_A_NAME else text[: MOST_OF_A_NAME - 1] + '…'}"
         for name, text in zip(names, told)

@@ -82,14 +82,22 @@ def _share(value: float, first: float) -> str:
     return f"{100 * (value - first) / abs(first):+.3g} %".replace("-", "−")
 
 
+def _may_last_as_long(facts: Sequence[Facts]) -> bool:
+    """Whether median lives may be the same: between what they lie overlaps, or is not known."""
+    ends = [one for one in map(study_errors.life_ends, facts) if one is not None]
+    return len(ends) < len(facts) or max(low for low, _ in ends) <= min(high for _, high in ends)
+
+
 def is_within_errors(name: str, values: Floats, facts: Sequence[Facts]) -> bool:
     """Whether two answers differ by less than their stated errors together, two accuracies by less than the chips scatter."""
     delta = abs(float(values[1] - values[0]))
     if name == "peak" or ANSWERS[name].error:
         return delta < sum(float(np.nan_to_num(study_errors.of_case(one, name))) for one in facts)
+    if name == "life":
+        return _may_last_as_long(facts)
     if name == "accuracy" and all(one.has("mvm/accuracy_mean") for one in facts):
-        ends = [100 * one.values("mvm/accuracy_mean")[-1] for one in facts]
-        return delta < 2 * float(np.sqrt(sum(end.var(ddof=1) / end.size for end in ends if end.size > 1)))
+        chips = [100 * one.values("mvm/accuracy_mean")[-1] for one in facts]
+        return delta < 2 * float(np.sqrt(sum(one.var(ddof=1) / one.size for one in chips if one.size > 1)))
     return False
 
 
@@ -100,6 +108,8 @@ def differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str]
         cut = values_of(study, key, cut=True).values.astype(bool)
         plain = _texts(ANSWERS[key], values, cut)
         texts = [study_errors.with_sign(text, error) for text, error in zip(plain, study_errors.beside(study, key))]
+        if key == "life":
+            texts = [text + study_errors.told_ends(study_errors.life_ends(one)) for text, one in zip(texts, facts)]
         if len(set(plain)) == 1:
             alike.append(f"{ANSWERS[key].short_label}: {texts[0]}")
         else:
@@ -120,8 +130,9 @@ def differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str]
 
 def _captions(study: xr.DataTree, alike: Sequence[str]) -> str:
     """What the sign ± says, and what is the same in all results."""
-    signs = study_errors.meaning(n for n in _known(study) if np.isfinite(study_errors.beside(study, n)).any())
-    signs += "; of a difference: both together" * ("stated" in signs)
+    signed = [n for n in _known(study) if np.isfinite(study_errors.beside(study, n)).any()]
+    both = "; ± of a difference: both together" * any(name != "accuracy" for name in signed)
+    signs = study_errors.meaning([*signed, *["life"] * ("life" in _known(study))]) + both
     said = [f"{signs}."] * bool(signs) + [f"The same in all: {page.typeset('; '.join(alike))}."] * bool(alike)
     return "".join(f'<p class="caption">{escape(one)}</p>' for one in said)
 
@@ -167,5 +178,5 @@ def _judged(key: str, answer: Answer, values: Floats, facts: Sequence[Facts], na
     if np.isnan(values).any() or key in ("tiers", "conventional_memory", "conventional_technology"):
         return ""
     if is_within_errors(key, values, facts):
-        return "within chance" if key == "accuracy" else "within the stated errors"
+        return "within chance" if key in ("accuracy", "life") else "within the stated errors"
     return names[int(values[1] > values[0]) if answer.larger_is_better else int(values[1] < values[0])]

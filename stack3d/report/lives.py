@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stack3d.chances import median_held
 from stack3d.constants import YEAR
+from stack3d.layout import Floats
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,6 +26,20 @@ def ordered_lives(loss: xr.DataArray, accuracy: xr.DataArray) -> tuple[xr.DataAr
     lives = loss.where(~(loss <= first), 0.0).fillna(end).where(chips)
     ordered = xr.apply_ufunc(np.sort, lives, input_core_dims=[["sample"]], output_core_dims=[["sample"]])  # NaN come last
     return ordered / YEAR, chips.sum("sample")
+
+
+def median_ends(lives: Floats, n: int) -> tuple[float, float] | None:
+    """Between what the median of all chips lies with a confidence of 95 %; None of so few that nobody can say.
+
+    Parameters
+    ----------
+    lives : ndarray, shape (chips,)
+        From the shortest on. [years]
+    n : int
+        How many there are.
+    """
+    places = median_held(n)
+    return None if places is None else (float(lives[places[0]]), float(lives[places[1]]))
 
 
 def median_life(loss: xr.DataArray, accuracy: xr.DataArray) -> xr.DataArray:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stack3d.chances import median_held
 from stack3d.layout import Floats
 from stack3d.report.facts import Facts
-from stack3d.report.lives import ordered_lives
+from stack3d.report.lives import median_ends, ordered_lives
 from stack3d.report.study_answers import ANSWERS, has, last, swept
 from stack3d.report.told_first import peak
 
@@ -56,11 +55,22 @@ def median_lives(tree: xr.DataTree) -> list[str]:
         return [""] * int(tree.dataset["status"].size)
     lives, count = ordered_lives(*(Facts(tree).get(path) for path in answer.needs))
     rows = lives.transpose(*swept(tree), "sample").values.reshape(-1, lives.sizes["sample"])
-    told = []
-    for row, n in zip(rows, count.transpose(*swept(tree)).values.ravel()):
-        ends = [answer.brief(float(row[place])) if row[place] else "0" for place in median_held(int(n)) or ()]
-        told.append(f" ({' to '.join(dict.fromkeys(ends))})" if ends else "")
-    return told
+    return [told_ends(median_ends(row, int(n))) for row, n in zip(rows, count.transpose(*swept(tree)).values.ravel())]
+
+
+def told_ends(ends: tuple[float, float] | None) -> str:
+    """Text of the ends of a median life, in brackets; empty where there are none."""
+    told = [ANSWERS["life"].brief(end) if end else "0" for end in ends or ()]
+    return f" ({' to '.join(dict.fromkeys(told))})" if told else ""
+
+
+def life_ends(facts: Facts) -> tuple[float, float] | None:
+    """Between what the median life of one case lies; None where nobody can say. [years]"""
+    needs = ANSWERS["life"].needs
+    if not facts.has(*needs):
+        return None
+    lives, count = ordered_lives(*(facts.get(path) for path in needs))
+    return median_ends(lives.values, int(count))
 
 
 def with_sign(text: str, error: float) -> str:
@@ -77,7 +87,7 @@ def meaning(names: Iterable[str]) -> str:
         [f"of {' and '.join(['a peak'] * ('peak' in names) + figures)}: the stated error"] if figures or "peak" in names else []
     )
     parts += [OF_CHIPS] if "accuracy" in names else []
-    lives = "lasts: the median chip, in brackets between what it lies with a confidence of 95 %"
+    lives = "of a life: the median chip, in brackets between what it lies with a confidence of 95 %"
     return "; ".join([f"± {', '.join(parts)}"] * bool(parts) + [lives] * ("life" in names))
 
 

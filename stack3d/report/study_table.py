@@ -27,7 +27,7 @@ MOST_ROWS = 40
 NAMES = {
     "peak": "peak", "accuracy": "accuracy at the end", "life": "lasts", "error": "error of logits",
     "energy": "energy per inference", "latency": "latency", "pumping": "pumping",
-    "yield": "good chips", "power": "power", "area": "floor",
+    "yield": "good chips", "power": "power", "area": "floor of the tiles",
 }  # fmt: skip
 """Short headings of answers."""
 MOST_LETTERS = 400

@@ -237,6 +237,20 @@ def test_results_of_one_name_are_called_by_what_was_set():
     assert comparison._labels(["s"] * 2, [set_of[0]] * 2) == ["s (1)", "s (2)"]
 
 
+def test_what_all_were_set_to_names_none_of_them() -> None:
+    sweep = "sweep: (absent) -> cooling.top [forced_air, cold_plate], and more that is longer than a name may be"
+    labels = comparison._labels(["s", "s"], [[sweep, "cooling.top: a -> forced_air"], [sweep, "cooling.top: a -> cold_plate"]])
+    assert labels == ["s: forced_air", "s: cold_plate"]
+
+
+def test_lives_whose_medians_may_be_alike_are_told_apart_by_chance() -> None:
+    short, long = lived(*[k * DAY for k in range(1, 17)]), lived(*[k * DAY for k in range(5, 21)])
+    far = lived(*[k * DAY for k in range(100, 116)])
+    assert differences.is_within_errors("life", np.array([8.0, 12.0]), [short, long])
+    assert not differences.is_within_errors("life", np.array([8.0, 107.0]), [short, far])
+    assert differences.is_within_errors("life", np.array([1.0, 1.0]), [lived(DAY), far]), "of one chip nobody can say"
+
+
 def test_a_mapping_that_was_set_is_told_by_its_keys() -> None:
     film = Override(
         "cooling.top", {"name": "air_heat_sink"}, {"film_coefficient": "500 W/m^2/K", "wall": {"thickness": "3 um"}}
