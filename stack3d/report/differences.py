@@ -113,7 +113,8 @@ def differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str]
         if len(set(plain)) == 1:
             alike.append(f"{ANSWERS[key].short_label}: {texts[0]}")
         else:
-            beside = _beside_first(key, values, cut, texts, study_errors.beside(study, key))
+            apart = _of_differences(key, study_errors.beside(study, key), facts)
+            beside = _beside_first(ANSWERS[key], values, cut, texts, apart)
             judged = (_judged(key, ANSWERS[key], values, facts, names),) if len(names) == 2 else ()
             rows.append((ANSWERS[key].label, texts[0], *beside, *judged))
     kept = [note or "none" for note in case_limits.notes(study)]
@@ -131,7 +132,9 @@ def differences(study: xr.DataTree, facts: Sequence[Facts], names: Sequence[str]
 def _captions(study: xr.DataTree, alike: Sequence[str]) -> str:
     """What the sign ± says, and what is the same in all results."""
     signed = [n for n in _known(study) if np.isfinite(study_errors.beside(study, n)).any()]
-    both = "; ± of a difference: both together" * any(name != "accuracy" for name in signed)
+    ways = ["both errors together"] * any(name != "accuracy" for name in signed)
+    ways += ["of mean accuracies twice the standard error"] * ("accuracy" in signed)
+    both = f"; ± of a difference: {', '.join(ways)}" if ways else ""
     signs = study_errors.meaning([*signed, *["life"] * ("life" in _known(study))]) + both
     said = [f"{signs}."] * bool(signs) + [f"The same in all: {page.typeset('; '.join(alike))}."] * bool(alike)
     return "".join(f'<p class="caption">{escape(one)}</p>' for one in said)
@@ -142,22 +145,42 @@ def _texts(answer: Answer, values: Floats, cut: Floats) -> list[str]:
     return ["none" if np.isnan(v) else "at least " * bool(c) + answer.full(float(v)) for v, c in zip(values, cut)]
 
 
-def _beside_first(key: str, values: Floats, cut: Floats, texts: Sequence[str], errors: Floats) -> tuple[str, ...]:
-    """Cells after that of the first result: of two results the second and the difference, else each with its difference.
+def _of_differences(key: str, errors: Floats, facts: Sequence[Facts]) -> Floats:
+    """What stands behind ± of the differences from the first result.
 
     Parameters
     ----------
     key : str
         Of the answer.
+    errors : ndarray, shape (results,)
+        What stands behind ± of each.
+    facts : sequence of Facts
+
+    Returns
+    -------
+    ndarray, shape (results - 1,)
+        Stated errors add up; of mean accuracies twice the standard error.
+    """
+    if key != "accuracy":
+        return np.asarray(errors[1:] + errors[0])
+    of_mean = 2 * errors / np.sqrt([one.values("mvm/accuracy").shape[-1] if one.has("mvm/accuracy") else 1 for one in facts])
+    return np.asarray(np.hypot(of_mean[1:], of_mean[0]))
+
+
+def _beside_first(answer: Answer, values: Floats, cut: Floats, texts: Sequence[str], errors: Floats) -> tuple[str, ...]:
+    """Cells after that of the first result: of two results the second and the difference, else each with its difference.
+
+    Parameters
+    ----------
+    answer : Answer
     values, cut : ndarray, shape (results,)
         Of the answer, and whether each may be more.
     texts : sequence of str
         Of the values.
-    errors : ndarray, shape (results,)
-        What stands behind the sign ± of each: stated errors add up, the scatter of chips is none of a difference.
+    errors : ndarray, shape (results - 1,)
+        Of the differences.
     """
-    together = errors[1:] + errors[0] if key != "accuracy" else np.full(len(values) - 1, np.nan)
-    told = [told_difference(ANSWERS[key], v, values[0], e) for v, e in zip(values[1:], together)]
+    told = [told_difference(answer, v, values[0], e) for v, e in zip(values[1:], errors)]
     if len(values) == 2:
         return (texts[1], f"{told[0]} or more" if told[0] and cut.any() else told[0])
     return tuple(f"{text} ({one})" if one else text for text, one in zip(texts[1:], told))

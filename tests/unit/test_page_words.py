@@ -267,6 +267,12 @@ def test_a_difference_carries_both_stated_errors() -> None:
     assert differences.told_difference(peak, 85.0, 80.0) == "+5.00 K"
 
 
+def test_the_difference_of_two_accuracies_has_the_error_of_their_means() -> None:
+    facts = [lived(*[DAY] * 16), lived(*[DAY] * 4)]
+    np.testing.assert_allclose(differences._of_differences("accuracy", np.array([1.2, 0.8]), facts), [np.hypot(0.6, 0.8)])
+    np.testing.assert_allclose(differences._of_differences("peak", np.array([0.3, 0.2]), facts), [0.5])
+
+
 def test_units_of_an_axis_are_printed_as_on_the_page() -> None:
     assert study_charts.named(["3 um", "5 um"], "layer.thickness")[1] == "layer.thickness [µm]"
     assert study_charts.named(["film_coefficient 500 W/m^2/K", "cold_plate"], "top")[0][0].endswith("W/m²/K")
