@@ -274,7 +274,7 @@ def test_band_threshold_and_cases_side_by_side(case: Path, tmp_path: Path) -> No
     both = (tmp_path / "both.html").read_text()
     assert "quickstart (2) is 25.00 points less accurate at the end, against quickstart (1)." in both
     assert re.search(
-        r"<td>accuracy at the end</td>(<td[^>]*>[\d.]+ ± [\d.]+ %</td>){2}<td[^>]*>−25.00 points</td><td[^>]*>quickstart \(1\)</td>",
+        r"<td>accuracy at the end</td>(<td[^>]*>[\d.]+ ± [\d.]+ %</td>){2}<td[^>]*>−25.00 ± [\d.]+ points</td><td[^>]*>quickstart \(1\)</td>",
         both,
     )
     assert "The scenarios are the same, but for names." in both
